@@ -1,0 +1,3 @@
+module github.com/picket-dns/picket
+
+go 1.26

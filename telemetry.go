@@ -1,0 +1,35 @@
+package picket
+
+// Kind is one of the six kinds of telemetry. Each input yields exactly one.
+type Kind string
+
+// The kinds of telemetry.
+const (
+	KindQuery      Kind = "query"
+	KindRecord     Kind = "record"
+	KindSighting   Kind = "sighting"
+	KindAdminEvent Kind = "admin-event"
+	KindAsset      Kind = "asset"
+	KindSignal     Kind = "signal"
+)
+
+// Position is where in an input something was found: a byte offset for binary
+// formats (Line 0), a line number starting at 1 for text.
+type Position struct {
+	Offset int64
+	Line   int64
+}
+
+// Accounting is told what became of each record of an input, so that received =
+// accepted + rejected + skipped holds. Reasons are short constants of low
+// cardinality ("truncated message", "bad address"). Implementations do not
+// allocate for a reason they have seen.
+type Accounting interface {
+	// Accept counts a record that yielded telemetry, with its event time (Unix nanoseconds).
+	Accept(time int64)
+	// Reject counts a record that should have been telemetry but could not be read.
+	Reject(reason string, at Position)
+	// Skip counts a record that is well-formed but no telemetry of this kind
+	// (another DNS message type, a comment, an unrelated log category).
+	Skip(reason string)
+}
