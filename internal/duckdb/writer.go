@@ -1,0 +1,118 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// operation is one caller's part of a write transaction.
+type operation struct {
+	// run does the writing on the writer's connection, inside its transaction.
+	// It is run again, alone, when the transaction it shared with others failed.
+	run func(ctx context.Context, c *sql.Conn) error
+	// done receives the outcome after commit or rollback.
+	done chan error
+}
+
+// write hands run to the writer and returns when its transaction is committed.
+// ctx ends the waiting for the writer only: once the writer has taken the
+// operation its outcome is awaited, because run may be reading what the caller
+// has lent.
+func (s *Store) write(ctx context.Context, run func(context.Context, *sql.Conn) error) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	op := &operation{run: run, done: make(chan error, 1)}
+	select {
+	case s.ops <- op:
+		return <-op.done
+	case <-s.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writeLoop is the writer goroutine. It takes one operation, then all others
+// that wait at this moment, and carries them out in one transaction: the more
+// callers there are, the more of them share one sync of the log.
+func (s *Store) writeLoop() {
+	batch := make([]*operation, 0, s.opt.QueueWrites)
+	for {
+		select {
+		case op := <-s.ops:
+			batch = append(batch[:0], op)
+		case <-s.closing:
+			return
+		}
+	gather:
+		for len(batch) < cap(batch) {
+			select {
+			case op := <-s.ops:
+				batch = append(batch, op)
+			default:
+				break gather
+			}
+		}
+		s.commit(batch)
+		clear(batch)
+	}
+}
+
+// commit carries the operations out. One that fails must not fail the others:
+// after a failed transaction each is tried alone.
+func (s *Store) commit(batch []*operation) {
+	ctx := context.Background()
+	err := s.commitOnce(ctx, batch)
+	if err == nil || len(batch) == 1 {
+		for _, op := range batch {
+			op.done <- err
+		}
+		return
+	}
+	for _, op := range batch {
+		op.done <- s.commitOnce(ctx, []*operation{op})
+	}
+}
+
+func (s *Store) commitOnce(ctx context.Context, batch []*operation) (err error) {
+	defer s.observe("commit", time.Now(), &err)
+	first := s.lastBatch
+	err = inTx(ctx, s.wconn, func() error {
+		for _, op := range batch {
+			if err := op.run(ctx, s.wconn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.lastBatch = first
+		return err
+	}
+	s.committed.Store(s.lastBatch)
+	return nil
+}
+
+// inTx runs f inside a transaction on c. The transaction is driven by
+// statements, not by sql.Tx, so that the Appender can use the connection in it.
+func inTx(ctx context.Context, c *sql.Conn, f func() error) error {
+	if _, err := c.ExecContext(ctx, "BEGIN TRANSACTION"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(); err != nil {
+		if _, rerr := c.ExecContext(ctx, "ROLLBACK"); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", rerr))
+		}
+		return err
+	}
+	if _, err := c.ExecContext(ctx, "COMMIT"); err != nil {
+		// DuckDB has rolled back already when COMMIT fails; this is for the case it has not.
+		_, _ = c.ExecContext(ctx, "ROLLBACK")
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
