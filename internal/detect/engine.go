@@ -1,0 +1,388 @@
+package detect
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/dnsname"
+)
+
+// Engine runs all detectors over the queries of one shard. It belongs to one
+// goroutine. The shards split queries by source network, so that all queries of
+// a source meet the same engine.
+type Engine struct {
+	cfg    Config
+	specs  []Spec
+	dets   []Detector
+	words  *vocabulary
+	table  *table
+	pool   []Source
+	free   []int32 // indexes of pool not in use
+	hand   int     // eviction hand
+	zones  []*zoneMemory
+	clock  int64 // greatest event time seen, within reason
+	swept  int64
+	open   int
+	out    outbox
+	ev     Event
+	stats  Stats
+	zoneUp []*zoneMemory // zones with unsent summaries
+}
+
+// emission is a finding on its way out.
+type emission struct {
+	finding *picket.Finding
+	closed  bool
+}
+
+// outbox holds findings until they are drained.
+type outbox []emission
+
+func (o *outbox) drain(f func(*picket.Finding, bool)) {
+	for i, em := range *o {
+		f(em.finding, em.closed)
+		(*o)[i] = emission{}
+	}
+	*o = (*o)[:0]
+}
+
+// Stats are sizes and evictions, for metrics and coverage.
+type Stats struct {
+	Sources, Suspects, Open        int
+	EvictedSources, EvictedSuspect int64
+}
+
+// New returns an engine with all detectors of Specs that are not disabled.
+func New(cfg Config) *Engine {
+	cfg = cfg.withDefaults()
+	e := &Engine{cfg: cfg, table: newTable(cfg.Sources), words: newVocabulary(dnsname.Hasher{Seed: cfg.Seed})}
+	for _, s := range Specs() {
+		if slices.Contains(cfg.Disabled, s.Name) {
+			continue
+		}
+		e.specs = append(e.specs, s)
+		e.dets = append(e.dets, s.New(e))
+	}
+	e.zones = append(e.zones, nil)
+	return e
+}
+
+// Stats returns the engine's sizes.
+func (e *Engine) Stats() Stats {
+	s := e.stats
+	s.Sources, s.Suspects, s.Open, s.EvictedSources = e.table.used, len(e.pool)-len(e.free), e.open, e.table.evicted
+	return s
+}
+
+// Observe takes one query with its context. Both are borrowed. sfx holds the
+// hashes of the query name.
+func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Suffixes) {
+	if q.Time > e.clock {
+		e.clock = q.Time
+	}
+	zone := c.Zone
+	var zid uint32
+	if zone != nil {
+		zid = zone.ID
+	}
+	key := sourceKey(q.Client, zid, e.cfg.Seed)
+	m, lost := e.table.get(key)
+	if lost != 0 {
+		e.evict(&e.pool[lost-1])
+	}
+	if m.queries == 0 {
+		m.first = q.Time
+	}
+	m.queries++
+	m.last = q.Time
+	m.facts |= factsOf(q)
+
+	on := triggersOf(q, c)
+	first, known := e.firstContact(m, c.Hash)
+	missing := zone != nil && (c.State == picket.StateNever || c.State == picket.StateWildcard || c.State == picket.StateUnknown && c.NX)
+	if first {
+		on |= OnFirst
+		if missing && m.n > 0 && known {
+			m.missing |= 1 << (m.n - 1)
+		}
+	} else {
+		on |= OnRepeat
+	}
+
+	ev := &e.ev
+	*ev = Event{Q: q, C: c, Sfx: sfx, On: on, First: first}
+	if first && zone != nil {
+		e.learn(ev, sfx, missing)
+	}
+	if m.suspect == 0 {
+		if !e.worthPromotion(m, ev, missing) {
+			return
+		}
+		e.promote(m, ev)
+	}
+	e.inspect(m, ev, missing)
+}
+
+// firstContact reports whether the source asks the name for the first time.
+// known is true when the short memory, not the filter, remembers it.
+func (e *Engine) firstContact(m *memo, hash uint64) (first, known bool) {
+	if m.suspect != 0 {
+		return e.pool[m.suspect-1].seen.Add(hash), false
+	}
+	f := uint32(hash>>32) | 1
+	for _, o := range m.names[:m.n] {
+		if o == f {
+			return false, true
+		}
+	}
+	if int(m.n) == len(m.names) {
+		return true, false
+	}
+	m.names[m.n] = f
+	m.n++
+	return true, true
+}
+
+// worthPromotion decides whether a source gets full state.
+func (e *Engine) worthPromotion(m *memo, ev *Event, missing bool) bool {
+	if ev.On&(OnTransfer|OnFingerprint) != 0 {
+		return true
+	}
+	if ev.Q.Type == 47 || ev.Q.Type == 50 {
+		return true
+	}
+	if ev.C.Zone == nil {
+		return false
+	}
+	return int(m.n) == len(m.names) && ev.First || ev.C.State == picket.StateRetired ||
+		missing && m.missing&(m.missing-1) != 0 ||
+		ev.On&(OnService|OnSurveyType|OnReverse) != 0 && m.queries > 2
+}
+
+// promote gives the memo full state, evicting the least worth keeping.
+func (e *Engine) promote(m *memo, ev *Event) {
+	s := e.takeSource()
+	s.key, s.Zone, s.Addr = m.key, ev.C.Zone, sourceAddr(ev.Q.Client)
+	s.Queries = int64(m.queries) - 1
+	s.First = m.first
+	s.facts = m.facts
+	s.role = e.cfg.Role(ev.Q)
+	s.Names = int64(m.n)
+	s.touched = true
+	m.suspect = s.index + 1
+	// The names of the short memory are fingerprints: they cannot be put into the
+	// filter, so at most five names count as first contacts twice.
+	s.seen.Add(ev.C.Hash)
+	if ev.First {
+		s.Names = max(s.Names-1, 0)
+	}
+}
+
+func (e *Engine) takeSource() *Source {
+	if n := len(e.free); n > 0 {
+		s := &e.pool[e.free[n-1]]
+		e.free = e.free[:n-1]
+		return s
+	}
+	if len(e.pool) < e.cfg.Suspects {
+		if e.pool == nil {
+			e.pool = make([]Source, 0, e.cfg.Suspects)
+		}
+		e.pool = append(e.pool, Source{index: int32(len(e.pool))})
+		s := &e.pool[len(e.pool)-1]
+		s.states = make([]State, len(e.dets))
+		s.episodes = make([]*Episode, len(e.dets))
+		return s
+	}
+	// Second chance: pass over what was touched since last time and, in the first
+	// two rounds, over what has an open finding.
+	for tries := 0; ; tries++ {
+		s := &e.pool[e.hand]
+		e.hand = (e.hand + 1) % len(e.pool)
+		if tries < 2*len(e.pool) && (s.open > 0 || s.touched) {
+			if s.open == 0 || tries > len(e.pool) {
+				s.touched = false
+			}
+			if s.open > 0 || tries < 64 {
+				continue
+			}
+		}
+		e.stats.EvictedSuspect++
+		if m := e.table.find(s.key); m != nil {
+			m.suspect, m.n = 0, 0
+		}
+		e.evict(s)
+		n := len(e.free)
+		e.free = e.free[:n-1]
+		return s
+	}
+}
+
+// find returns the memo for key without making room.
+func (t *table) find(key uint64) *memo {
+	set := &t.sets[key>>20&t.mask]
+	for i := range set {
+		if set[i].key == key {
+			return &set[i]
+		}
+	}
+	return nil
+}
+
+// evict closes a source's episodes and frees its state.
+func (e *Engine) evict(s *Source) {
+	for i, ep := range s.episodes {
+		if ep != nil {
+			e.close(s, i)
+		}
+	}
+	s.reset()
+	e.free = append(e.free, s.index)
+}
+
+// inspect is the slower path: the source has full state.
+func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
+	s := &e.pool[m.suspect-1]
+	ev.Src, ev.Role = s, s.role
+	s.Queries++
+	s.facts |= m.facts
+	s.Last = ev.Q.Time
+	s.touched = true
+	s.timeline.add(ev.Q.Time)
+	ev.Recent = s.recent.Add(ev.C.Hash)
+	if ev.First {
+		s.Names++
+		e.count(s, ev, missing)
+	}
+	for i := range e.specs {
+		if ev.On&e.specs[i].On == 0 {
+			continue
+		}
+		st := s.states[i]
+		if st == nil {
+			st = e.dets[i].NewState()
+			s.states[i] = st
+		}
+		e.dets[i].Observe(ev, st)
+	}
+}
+
+// count keeps the shares that many detectors use.
+func (e *Engine) count(s *Source, ev *Event, missing bool) {
+	switch {
+	case missing:
+		s.Missing++
+		s.keep(ev)
+	case ev.C.State == picket.StateRetired:
+		s.Retired++
+		s.keep(ev)
+	case ev.C.State.Exists():
+		s.Hits++
+		if s.Hits <= maxSamples/3 {
+			s.keep(ev)
+		}
+	}
+}
+
+// index returns the position of a detector.
+func (e *Engine) indexOf(name string) int {
+	return slices.IndexFunc(e.specs, func(s Spec) bool { return s.Name == name })
+}
+
+// Advance tells the engine that event time has come to now: open findings that
+// changed are sent again, idle ones are closed.
+func (e *Engine) Advance(now int64) {
+	if d := now - e.swept; d < int64(e.cfg.UpdateEvery) && d > -int64(e.cfg.UpdateEvery) {
+		return
+	}
+	e.swept = now
+	if e.open == 0 {
+		return
+	}
+	for p := range e.pool {
+		s := &e.pool[p]
+		if s.open == 0 {
+			continue
+		}
+		for i, ep := range s.episodes {
+			switch {
+			case ep == nil:
+			case now-ep.last > int64(e.cfg.EpisodeIdle):
+				e.close(s, i)
+			case s.Queries != ep.sentQueries:
+				e.send(s, i, false)
+			}
+		}
+	}
+}
+
+// Flush closes all episodes: input has ended.
+func (e *Engine) Flush() {
+	for p := range e.pool {
+		s := &e.pool[p]
+		for i, ep := range s.episodes {
+			if ep != nil {
+				e.close(s, i)
+			}
+		}
+	}
+}
+
+// Drain hands over the findings raised, updated and closed since the last call.
+// The findings are the receiver's to keep.
+func (e *Engine) Drain(f func(f *picket.Finding, closed bool)) { e.out.drain(f) }
+
+// sourceKey hashes a source and a zone. IPv6 sources count by /64.
+func sourceKey(a netip.Addr, zone uint32, seed uint64) uint64 {
+	b := a.As16()
+	hi := binary.LittleEndian.Uint64(b[:8])
+	lo := uint64(0)
+	if a.Is4() || a.Is4In6() {
+		lo = binary.LittleEndian.Uint64(b[8:])
+	}
+	x := (hi ^ seed ^ 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
+	x ^= x >> 32
+	x = (x ^ lo ^ uint64(zone)<<1) * 0xc4ceb9fe1a85ec53
+	x ^= x >> 29
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 32
+	return x | 1
+}
+
+// sourceAddr is the address that stands for a source.
+func sourceAddr(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if a.Is6() {
+		p, err := a.WithZone("").Prefix(64)
+		if err == nil {
+			return p.Addr()
+		}
+	}
+	return a
+}
+
+func factsOf(q *picket.Query) uint8 {
+	var f uint8
+	if q.Flags&picket.FlagFlags != 0 {
+		if q.Flags&picket.FlagRD != 0 {
+			f |= factRD
+		} else {
+			f |= factNoRD
+		}
+	}
+	if q.Flags&(picket.FlagEDNS|picket.FlagDO) != 0 {
+		f |= factEDNS
+	}
+	if q.Flags&picket.FlagCookie != 0 || !q.Transport.Spoofable() {
+		f |= factProven
+	} else {
+		f |= factUnprove
+	}
+	return f
+}
+
+// idle reports whether event time moved on by more than d between two events.
+func idle(last, now int64, d time.Duration) bool { return last != 0 && now-last > int64(d) }

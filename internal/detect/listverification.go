@@ -1,0 +1,110 @@
+package detect
+
+import (
+	"fmt"
+
+	"github.com/picket-dns/picket"
+)
+
+// Start thresholds of list-verification.
+const (
+	listMin       = 15
+	listMinBlind  = 40   // without zone data
+	listContained = 0.6  // share of asked names that exist or existed
+	listBreadth   = 0.10 // of the zone's current and retired names
+	listNovel     = 0.5  // share of them that nobody else had asked
+	listRepeats   = 0.3  // repeats per name
+	listWindow    = 24 * 3600e9
+)
+
+var listVerificationSpec = Spec{
+	Name: "list-verification", Techniques: []string{"T1596.001", "T1590.002"}, Levels: "QRZ",
+	On:  OnFirst | OnRepeat,
+	New: func(e *Engine) Detector { return &listVerification{e: e, det: len(e.specs) - 1} },
+}
+
+// listVerification sees one source go through names that exist, once each and
+// far more broadly than clients do, with few guesses among them: it knew the
+// names beforehand, as from passive DNS, certificate transparency or a transfer.
+type listVerification struct {
+	e   *Engine
+	det int
+}
+
+type listState struct {
+	mark                                     Mark
+	known, retired, never, novel, repeats, n int
+}
+
+func (s *listState) Reset() { *s = listState{} }
+
+func (d *listVerification) NewState() State { return &listState{} }
+
+func (d *listVerification) Observe(ev *Event, st State) {
+	s := st.(*listState)
+	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.C.Depth == 0 || ev.On&OnService != 0 {
+		return
+	}
+	if s.mark.set && ev.Q.Time-s.mark.Time > listWindow && !ev.Src.opened(d.det) {
+		s.Reset()
+	}
+	exists := ev.C.State.Exists() || ev.C.State == picket.StateRetired
+	if !ev.First {
+		if exists && !ev.Recent {
+			s.repeats++
+		}
+		return
+	}
+	if !exists {
+		s.never++
+		return
+	}
+	ev.markOnce(&s.mark)
+	s.known++
+	if ev.C.State == picket.StateRetired {
+		s.retired++
+	}
+	if ev.Novel {
+		s.novel++
+	}
+	if s.broad(ev.C.Zone) {
+		d.e.raise(ev, d.det, s.mark)
+	}
+}
+
+func (s *listState) broad(z *picket.Zone) bool {
+	k := float64(s.known)
+	need := float64(listMinBlind)
+	if !z.Inferred {
+		need = max(listMin, listBreadth*float64(z.Live+z.Retired))
+	}
+	return k >= need && k >= listContained*float64(s.known+s.never) &&
+		float64(s.novel) >= listNovel*k && float64(s.repeats) <= listRepeats*k
+}
+
+func (d *listVerification) Describe(ep *Episode, st State) {
+	s := st.(*listState)
+	ep.Severity, ep.Confidence = picket.SeverityMedium, 0.75
+	total := ep.Zone.Live + ep.Zone.Retired
+	share := 0.0
+	if total > 0 {
+		share = float64(s.known) / float64(total)
+	}
+	if share >= 0.5 {
+		ep.Confidence = 0.88
+	}
+	if s.retired >= retiredMin {
+		ep.Intent = picket.IntentTargeted
+	}
+	contained := float64(s.known) / float64(max(s.known+s.never, 1))
+	ep.Summary = fmt.Sprintf("One source asked %d names of %s that exist or existed, once each, and only %d that never did: it checks a list it already had.",
+		s.known, ep.Zone.Name, s.never)
+	ep.Limits = "Where the list came from is not visible; a crawler, a certificate or uptime service, or an inventory of your own can ask as broadly."
+	ep.Features = append(ep.Features,
+		picket.Feature{Name: "names that exist or existed, first contacts", Value: float64(s.known), Threshold: listMin},
+		picket.Feature{Name: "share of asked names that exist or existed", Value: round2(contained), Threshold: listContained},
+		picket.Feature{Name: "share of the zone's current and retired names", Value: round2(share), Threshold: listBreadth},
+		picket.Feature{Name: "share that nobody else had asked", Value: round2(float64(s.novel) / float64(max(s.known, 1))), Threshold: listNovel},
+		picket.Feature{Name: "retired names among them", Value: float64(s.retired)},
+	)
+}

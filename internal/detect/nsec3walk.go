@@ -1,0 +1,158 @@
+package detect
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/sketch"
+)
+
+// Start thresholds of nsec3-walk.
+const (
+	hashQueries  = 20
+	hashShare    = 0.7
+	hashLLR      = 6.0
+	hashWords    = 0.2 // share of common host names above which it is a word list
+	hashAscentZ  = 4.0
+	hashInterval = 1024 // intervals remembered, a power of two
+)
+
+var nsec3WalkSpec = Spec{
+	Name: "nsec3-walk", Techniques: []string{"T1590.002"}, Levels: "D",
+	On:  OnDenial,
+	New: func(e *Engine) Detector { return &nsec3Walk{e: e, det: len(e.specs) - 1} },
+}
+
+// nsec3Walk sees one source collect the hash intervals of NSEC3 records
+// (RFC 5155): its names are chosen so that each answer discloses an interval not
+// seen before, where names chosen otherwise hit known ones ever more often. A
+// question for the NSEC3 type itself, which no client asks, is enough.
+type nsec3Walk struct {
+	e   *Engine
+	det int
+}
+
+type hashState struct {
+	mark     Mark
+	owners   [hashInterval]uint64 // open addressing by the first 8 bytes of the owner hash
+	n        int
+	covered  float64 // share of the hash space disclosed so far
+	queries  int
+	fresh    int
+	words    int
+	llr      float64
+	asked    int // questions for type NSEC3
+	last     [16]byte
+	ascents  int
+	lastTime int64
+}
+
+func (s *hashState) Reset() { *s = hashState{} }
+
+func (d *nsec3Walk) NewState() State { return &hashState{} }
+
+func (d *nsec3Walk) Observe(ev *Event, st State) {
+	s := st.(*hashState)
+	if ev.C.Zone == nil {
+		return
+	}
+	if ev.Q.Type == typeNSEC3 {
+		ev.markOnce(&s.mark)
+		s.asked++
+		d.e.raise(ev, d.det, s.mark)
+		return
+	}
+	if !ev.First || !hasNSEC3(ev.Q.Response.Denials) {
+		return
+	}
+	ev.markOnce(&s.mark)
+	s.note(ev)
+	if s.walking() || ev.Src.opened(d.det) {
+		d.e.raise(ev, d.det, s.mark)
+	}
+}
+
+func hasNSEC3(dd []picket.Denial) bool {
+	for i := range dd {
+		if dd[i].NSEC3 && len(dd[i].Owner) >= 8 && len(dd[i].Next) >= 8 {
+			return true
+		}
+	}
+	return false
+}
+
+// note takes what one answer disclosed.
+func (s *hashState) note(ev *Event) {
+	before := min(s.covered, 0.999)
+	fresh := false
+	for _, n := range ev.Q.Response.Denials {
+		if n.NSEC3 && len(n.Owner) >= 8 && len(n.Next) >= 8 && s.add(binary.BigEndian.Uint64(n.Owner), binary.BigEndian.Uint64(n.Next)) {
+			fresh = true
+		}
+	}
+	s.queries++
+	if fresh {
+		s.fresh++
+		s.llr += math.Log(0.97 / (1 - before))
+	} else {
+		s.llr += math.Log(0.03 / max(before, 0.02))
+	}
+	s.llr = max(s.llr, -3)
+	if ev.Class == ClassWord {
+		s.words++
+	}
+	var label [16]byte
+	copy(label[:], firstLabel(ev.Q.Name))
+	if string(label[:]) > string(s.last[:]) {
+		s.ascents++
+	}
+	s.last = label
+}
+
+// add records an interval and reports whether it is new.
+func (s *hashState) add(owner, next uint64) bool {
+	key := owner | 1
+	i := key * 0x9e3779b97f4a7c15 >> 54
+	for probes := 0; probes < 32; probes++ {
+		switch s.owners[i] {
+		case key:
+			return false
+		case 0:
+			if s.n >= hashInterval*3/4 {
+				return true // full: told apart no more, counted as new
+			}
+			s.owners[i] = key
+			s.n++
+			s.covered += float64(next-owner) / (1 << 64)
+			return true
+		}
+		i = (i + 1) % hashInterval
+	}
+	return true
+}
+
+func (s *hashState) walking() bool {
+	if s.queries < hashQueries || float64(s.fresh) < hashShare*float64(s.queries) || float64(s.words) > hashWords*float64(s.queries) {
+		return false
+	}
+	return s.llr >= hashLLR || sketch.AscentZ(s.ascents, s.queries) >= hashAscentZ
+}
+
+func (d *nsec3Walk) Describe(ep *Episode, st State) {
+	s := st.(*hashState)
+	ep.Severity, ep.Confidence = picket.SeverityMedium, 0.9
+	if s.asked > 0 && s.asked < 3 && s.queries < hashQueries {
+		ep.Severity = picket.SeverityLow
+	}
+	ep.Summary = fmt.Sprintf("One source collects the NSEC3 hash intervals of %s (%d disclosed by %d questions, %d questions for the NSEC3 type): with them names can be guessed offline.",
+		ep.Zone.Name, s.n, s.queries, s.asked)
+	ep.Limits = "Guessing the names behind the hashes happens offline and is never visible; DNSSEC debuggers collect some intervals too."
+	ep.Features = append(ep.Features,
+		picket.Feature{Name: "share of questions that disclosed a new interval", Value: round2(float64(s.fresh) / float64(max(s.queries, 1))), Threshold: hashShare},
+		picket.Feature{Name: "log-likelihood ratio against names chosen blindly", Value: round2(s.llr), Threshold: hashLLR},
+		picket.Feature{Name: "share of the hash space disclosed", Value: round2(s.covered)},
+		picket.Feature{Name: "questions for the NSEC3 type", Value: float64(s.asked), Threshold: 1},
+	)
+}

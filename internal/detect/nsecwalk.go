@@ -1,0 +1,155 @@
+package detect
+
+import (
+	"fmt"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/dnsname"
+)
+
+// Start thresholds of nsec-walk.
+const (
+	walkSteps = 5
+	walkGap   = 400 // queries of the source that may lie between two steps
+)
+
+var nsecWalkSpec = Spec{
+	Name: "nsec-walk", Techniques: []string{"T1590.002"}, Levels: "QDZ",
+	On:  OnDenial | OnFirst,
+	New: func(e *Engine) Detector { return &nsecWalk{e: e, det: len(e.specs) - 1} },
+}
+
+// nsecWalk sees one source follow the chain of NSEC records (RFC 4034 §4), which
+// links the names of a signed zone: each question is the name that the last
+// answer disclosed, or lies right behind it in canonical order. Where the log has
+// no denials, the zone's own order tells the next name.
+type nsecWalk struct {
+	e   *Engine
+	det int
+}
+
+type walkState struct {
+	mark   Mark
+	next   [4]uint64 // hashes of the owners that the last answers disclosed
+	at     int
+	last   []byte // name of the last step, to see that the walk goes forward
+	rank   int
+	steps  int
+	best   int
+	direct int // questions for the NSEC type itself
+	query  int64
+}
+
+func (s *walkState) Reset() { *s = walkState{last: s.last[:0]} }
+
+func (d *nsecWalk) NewState() State { return &walkState{} }
+
+func (d *nsecWalk) Observe(ev *Event, st State) {
+	s := st.(*walkState)
+	if ev.C.Zone == nil || ev.Q.Opcode != opcodeQuery {
+		return
+	}
+	if s.steps > 0 && ev.Src.Queries-s.query > walkGap && !ev.Src.opened(d.det) {
+		s.Reset()
+	}
+	base, follows := d.follows(ev, s)
+	if ev.Q.Type == typeNSEC && ev.First {
+		s.direct++
+		follows = true
+	}
+	if follows {
+		d.step(ev, s, base)
+	}
+	for _, n := range ev.Q.Response.Denials {
+		if !n.NSEC3 && len(n.Next) > 0 {
+			s.next[s.at&3] = d.e.words.hasher.Name(n.Next)
+			s.at++
+		}
+	}
+}
+
+// follows reports whether the question steps to what was disclosed last, and the
+// owner name it is built on.
+func (d *nsecWalk) follows(ev *Event, s *walkState) (base []byte, ok bool) {
+	name := ev.Q.Name
+	if ev.C.Depth == 0 {
+		return nil, false
+	}
+	label := firstLabel(name)
+	var buf [dnsname.MaxLen]byte
+	trimmed := buf[:0]
+	if c := label[len(label)-1]; len(label) > 1 && (c == 0 || c == '-' || c == '0') {
+		trimmed = append(trimmed, byte(len(label)-1))
+		trimmed = append(trimmed, label[:len(label)-1]...)
+		trimmed = append(trimmed, name[1+len(label):]...)
+	}
+	parent := dnsname.Parent(name)
+	if s.at > 0 {
+		for _, n := range s.next[:min(s.at, 4)] {
+			switch {
+			case n == ev.C.Hash && ev.First:
+				return name, true
+			case n == ev.Sfx.Hash[1] && len(label) <= 2:
+				return parent, true
+			case len(trimmed) > 0 && n == d.e.words.hasher.Name(trimmed):
+				return name, true
+			}
+		}
+		return nil, false
+	}
+	// No denials in this telemetry: the zone's order stands in, for the forms that
+	// only a walk uses and for questions that clients do not ask names (DS, NSEC).
+	if d.e.cfg.Order == nil || len(ev.Q.Response.Denials) > 0 || ev.On&OnDenial == 0 {
+		return nil, false
+	}
+	base = name
+	if len(label) <= 2 && (label[0] == 0 || label[0] == '0') {
+		base = parent
+	} else if len(trimmed) > 0 {
+		base = name
+	}
+	rank, _, ok := d.e.cfg.Order.Rank(ev.C.Zone, base)
+	if !ok {
+		return nil, false
+	}
+	was := s.rank
+	s.rank = rank + 1
+	return base, was > 0 && (rank+1 == was+1 || rank+1 == was+2)
+}
+
+// step counts a step if it goes forward in canonical order.
+func (d *nsecWalk) step(ev *Event, s *walkState, base []byte) {
+	if base == nil {
+		base = ev.Q.Name
+	}
+	if s.steps > 0 && dnsname.Compare(base, s.last) <= 0 {
+		if string(base) == string(s.last) {
+			return
+		}
+		if !ev.Src.opened(d.det) {
+			s.steps, s.mark = 0, Mark{}
+		}
+	}
+	s.last = append(s.last[:0], base...)
+	s.query = ev.Src.Queries
+	ev.markOnce(&s.mark)
+	s.steps++
+	s.best = max(s.best, s.steps)
+	if s.steps >= walkSteps {
+		d.e.raise(ev, d.det, s.mark)
+	}
+}
+
+func (d *nsecWalk) Describe(ep *Episode, st State) {
+	s := st.(*walkState)
+	ep.Severity, ep.Confidence = picket.SeverityMedium, 0.95
+	if ep.Zone.Live > 0 && s.best*2 > ep.Zone.Live {
+		ep.Severity = picket.SeverityHigh
+	}
+	ep.Summary = fmt.Sprintf("One source followed the NSEC chain of %s for %d steps: it reads the zone's names one after another.", ep.Zone.Name, s.best)
+	ep.Limits = "A signed zone with NSEC discloses its names by design; DNSSEC research and debugging tools also walk."
+	ep.Features = append(ep.Features,
+		picket.Feature{Name: "steps to the name just disclosed", Value: float64(s.best), Threshold: walkSteps},
+		picket.Feature{Name: "questions for the NSEC type", Value: float64(s.direct)},
+	)
+}

@@ -1,0 +1,208 @@
+package detect
+
+import (
+	"net/netip"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/sketch"
+)
+
+// ways is the associativity of the source table.
+const ways = 4
+
+// memo is the short memory of one source and zone: 64 bytes, no pointers.
+// Sources that ask few names and nothing odd never need more.
+type memo struct {
+	key     uint64
+	first   int64 // event times of the first and the last query, Unix nanoseconds
+	last    int64
+	queries uint32
+	suspect int32     // index of the full state plus one; 0 when there is none
+	names   [6]uint32 // fingerprints of the names asked
+	n       uint8     // how many of names are set
+	missing uint8     // bit i: names[i] did not exist
+	facts   uint8
+}
+
+// Facts about how a source behaves, from which its kind follows.
+const (
+	factRD      = 1 << iota // asked with RD=1: a stub or a tool
+	factNoRD                // asked with RD=0 where flags are known: a resolver
+	factEDNS                // used EDNS or DO
+	factProven              // TCP or a valid cookie: the address is not forged
+	factUnprove             // UDP without a valid cookie
+)
+
+// table is a set-associative hash table of memos: a full set evicts its entry
+// that is least worth keeping, so memory is fixed whatever addresses come.
+type table struct {
+	sets    []([ways]memo)
+	mask    uint64
+	used    int
+	evicted int64
+}
+
+func newTable(n int) *table {
+	sets := 1
+	for sets*ways < n {
+		sets *= 2
+	}
+	return &table{sets: make([]([ways]memo), sets), mask: uint64(sets - 1)}
+}
+
+// get returns the memo for key, making room if need be. An entry with a suspect
+// is evicted only when the whole set has suspects; lost is then its index plus one.
+func (t *table) get(key uint64) (m *memo, lost int32) {
+	set := &t.sets[key>>20&t.mask]
+	for i := range set {
+		if set[i].key == key {
+			return &set[i], 0
+		}
+	}
+	var victim *memo
+	for i := range set {
+		e := &set[i]
+		if e.key == 0 {
+			t.used++
+			*e = memo{key: key}
+			return e, 0
+		}
+		if victim == nil || worth(e) < worth(victim) {
+			victim = e
+		}
+	}
+	t.evicted++
+	lost = victim.suspect
+	*victim = memo{key: key}
+	return victim, lost
+}
+
+// worth orders memos for eviction: suspects last, then the most recently seen.
+func worth(m *memo) int64 {
+	if m.suspect != 0 {
+		return m.last>>1 + 1<<62
+	}
+	return m.last >> 1
+}
+
+// Source is the full state of one source in one zone.
+type Source struct {
+	Addr    netip.Addr   // IPv4 address, or the first address of the IPv6 /64
+	Zone    *picket.Zone // nil for queries in no watched zone
+	Queries int64        // queries of this source to this zone since it was first remembered
+	Names   int64        // distinct names among them
+	First   int64        // event time of the first query after promotion or an idle spell
+	Last    int64
+
+	key     uint64
+	facts   uint8
+	role    Role
+	index   int32
+	touched bool // since the eviction hand last came by
+
+	seen     sketch.Bloom
+	recent   sketch.Recent
+	states   []State
+	episodes []*Episode // by detector index; nil entries where none is open
+	open     int
+
+	Missing  int64 // distinct names asked that do not exist
+	Hits     int64 // distinct names asked that exist
+	Retired  int64 // distinct retired names asked
+	samples  []sample
+	timeline timeline
+}
+
+// sample is a name kept as evidence.
+type sample struct {
+	name  []byte
+	state picket.NameState
+	qtype uint16
+}
+
+// maxSamples bounds the names kept per source.
+const maxSamples = 24
+
+// Kind tells what the source most likely is from how it asks.
+func (s *Source) Kind() string {
+	switch {
+	case s.facts&factRD != 0 && s.facts&factNoRD == 0:
+		return picket.SourceDirect
+	case s.facts&factNoRD != 0:
+		return picket.SourceResolver
+	}
+	return picket.SourceUnknown
+}
+
+// Spoofable reports that nothing has shown the address to be real.
+func (s *Source) Spoofable() bool { return s.facts&factProven == 0 }
+
+// Prefix returns the source as findings print it.
+func (s *Source) Prefix() string {
+	if !s.Addr.IsValid() {
+		return ""
+	}
+	bits := 32
+	if s.Addr.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(s.Addr, bits).Masked().String()
+}
+
+func (s *Source) reset() {
+	for _, st := range s.states {
+		if st != nil {
+			st.Reset()
+		}
+	}
+	clear(s.episodes)
+	states, eps, samples, index := s.states, s.episodes, s.samples[:0], s.index
+	*s = Source{states: states, episodes: eps, samples: samples, index: index}
+}
+
+// keep records a name as evidence, each once.
+func (s *Source) keep(ev *Event) {
+	if len(s.samples) >= maxSamples {
+		return
+	}
+	for i := range s.samples {
+		if string(s.samples[i].name) == string(ev.Q.Name) && s.samples[i].qtype == ev.Q.Type {
+			return
+		}
+	}
+	if len(s.samples) < cap(s.samples) {
+		s.samples = s.samples[:len(s.samples)+1]
+	} else {
+		s.samples = append(s.samples, sample{})
+	}
+	e := &s.samples[len(s.samples)-1]
+	e.name = append(e.name[:0], ev.Q.Name...)
+	e.state, e.qtype = ev.C.State, ev.Q.Type
+}
+
+// timeline counts queries in at most 48 steps; when they run out, the step doubles.
+type timeline struct {
+	start int64 // event time of the first step, nanoseconds
+	step  int64 // nanoseconds; 0 while empty
+	n     [48]uint32
+}
+
+func (t *timeline) add(now int64) {
+	if t.step == 0 {
+		t.step = 1e9
+		t.start = now - now%t.step
+	}
+	i := (now - t.start) / t.step
+	if i < 0 {
+		i = 0
+	}
+	for i >= int64(len(t.n)) {
+		for j := range len(t.n) / 2 {
+			t.n[j] = t.n[2*j] + t.n[2*j+1]
+		}
+		clear(t.n[len(t.n)/2:])
+		t.step *= 2
+		i = (now - t.start) / t.step
+	}
+	t.n[i]++
+}
