@@ -60,7 +60,7 @@ func appendBatch(dc driver.Conn, batch int64, q []picket.Query, states []picket.
 
 // fillRow sets the columns after batch. The name buffer is lent and returned.
 func fillRow(row *[16]driver.Value, q *picket.Query, state picket.NameState, zone string, name []byte) []byte {
-	row[1] = time.Unix(0, clampNanos(q.Time)).UTC()
+	row[1] = time.Unix(0, eventNanos(q.Time)).UTC()
 	row[2], row[3], row[4], row[5], row[12], row[14] = nil, nil, nil, nil, nil, nil
 	if q.Client.IsValid() {
 		row[2] = q.Client.Unmap().String()
@@ -94,4 +94,10 @@ func fillRow(row *[16]driver.Value, q *picket.Query, state picket.NameState, zon
 	}
 	row[15] = text(q.Sensor)
 	return name
+}
+
+// eventNanos holds an event time within what can be sealed: 1970 to the last
+// full hour that TIMESTAMP_NS can say. Only a broken input brings another.
+func eventNanos(ns int64) int64 {
+	return min(max(ns, 0), maxNanos-int64(segmentHour)*2)
 }

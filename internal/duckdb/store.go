@@ -330,5 +330,3 @@ const (
 	maxNanos = 1<<63 - 2
 	minNanos = -maxNanos + 1
 )
-
-func clampNanos(ns int64) int64 { return min(max(ns, minNanos), maxNanos) }
