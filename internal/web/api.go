@@ -1,0 +1,189 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+	"unicode/utf16"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/picket-dns/picket"
+)
+
+type findingsInput struct {
+	Zone        string    `query:"zone" maxLength:"1024" doc:"Only findings about this zone (apex, trailing dot optional)"`
+	Detector    string    `query:"detector" maxLength:"64" doc:"Only findings of this detector (kebab-case name)"`
+	MinSeverity string    `query:"min_severity" enum:"informational,low,medium,high,critical" default:"informational" doc:"This severity and above"`
+	Since       time.Time `query:"since" doc:"Last seen at or after this time (RFC 3339)"`
+	Until       time.Time `query:"until" doc:"Last seen before this time (RFC 3339)"`
+	Text        string    `query:"text" maxLength:"256" doc:"Part of the summary, the source prefix or the id"`
+	Limit       int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"At most this many findings"`
+	Offset      int       `query:"offset" minimum:"0" maximum:"10000000" default:"0" doc:"Skip this many findings"`
+}
+
+type findingsBody struct {
+	Findings []picket.StoredFinding `json:"findings" doc:"Newest last_seen first"`
+	Total    int                    `json:"total" doc:"How many match without limit and offset"`
+	Limit    int                    `json:"limit"`
+	Offset   int                    `json:"offset"`
+	Revision int64                  `json:"revision" doc:"The store's revision before the findings were read; /events tells when it changes"`
+}
+
+type findingsOutput struct{ Body findingsBody }
+
+type findingInput struct {
+	ID string `path:"id" maxLength:"256" doc:"The finding's id"`
+}
+
+type findingOutput struct{ Body picket.StoredFinding }
+
+// zoneBody is picket.Zone as the API shows it.
+type zoneBody struct {
+	Name     string `json:"name" doc:"Apex with trailing dot"`
+	Inferred bool   `json:"inferred" doc:"No zone data: learned from traffic"`
+	Reverse  bool   `json:"reverse"`
+	Signed   bool   `json:"signed"`
+	NSEC3    bool   `json:"nsec3"`
+	Wildcard bool   `json:"wildcard"`
+	Live     int    `json:"live" doc:"Owner names with records"`
+	Retired  int    `json:"retired" doc:"Names known to have existed once"`
+}
+
+type watchedBody struct {
+	Zones     []zoneBody            `json:"zones"`
+	Inputs    []picket.SourceStatus `json:"inputs"`
+	Detectors []string              `json:"detectors"`
+	Started   time.Time             `json:"started"`
+	Notes     []string              `json:"notes" doc:"Gaps and degradations: what silence does not cover"`
+}
+
+type watchedOutput struct{ Body watchedBody }
+
+// addAPI registers the JSON API. Huma's documentation page is off: it would load
+// a third party's script.
+func (c *Console) addAPI() {
+	version := c.version
+	if version == "" {
+		version = "unknown"
+	}
+	cfg := huma.DefaultConfig("Picket", version)
+	cfg.Info.Description = "Findings of DNS reconnaissance: early warnings, each with its limits. Read-only."
+	cfg.OpenAPIPath = "/api/openapi"
+	cfg.DocsPath, cfg.SchemasPath = "", ""
+	cfg.CreateHooks = nil // no $schema links in bodies
+	cfg.RejectUnknownQueryParameters = true
+	format := huma.Format{Marshal: writeJSON, Unmarshal: json.Unmarshal}
+	cfg.Formats = map[string]huma.Format{"application/json": format, "json": format}
+	api := humago.New(c.mux, cfg)
+
+	huma.Register(api, op("list-findings", "/api/findings", "List findings"), c.apiFindings)
+	huma.Register(api, op("get-finding", "/api/findings/{id}", "Get one finding"), c.apiFinding)
+	huma.Register(api, op("get-watched", "/api/watched", "Say what is being watched"), c.apiWatched)
+	c.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, http.StatusNotFound, "There is no such resource.")
+	})
+}
+
+func op(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}
+}
+
+func (c *Console) apiFindings(ctx context.Context, in *findingsInput) (*findingsOutput, error) {
+	f := picket.FindingFilter{
+		Zone: canonicalZone(in.Zone), Detector: in.Detector, Since: in.Since, Until: in.Until,
+		Text: in.Text, Limit: in.Limit, Offset: in.Offset,
+	}
+	if err := f.MinSeverity.UnmarshalText([]byte(in.MinSeverity)); err != nil {
+		return nil, huma.Error422UnprocessableEntity("min_severity", err)
+	}
+	rev, err := c.findings.FindingsRevision(ctx)
+	if err != nil {
+		return nil, c.apiError(err)
+	}
+	list, total, err := c.findings.Findings(ctx, f)
+	if err != nil {
+		return nil, c.apiError(err)
+	}
+	out := make([]picket.StoredFinding, len(list))
+	for i := range list {
+		out[i] = withoutNulls(list[i])
+	}
+	return &findingsOutput{findingsBody{Findings: out, Total: total, Limit: in.Limit, Offset: in.Offset, Revision: rev}}, nil
+}
+
+func (c *Console) apiFinding(ctx context.Context, in *findingInput) (*findingOutput, error) {
+	f, err := c.findings.Finding(ctx, in.ID)
+	if err != nil {
+		return nil, c.apiError(err)
+	}
+	return &findingOutput{withoutNulls(*f)}, nil
+}
+
+func (c *Console) apiWatched(ctx context.Context, _ *struct{}) (*watchedOutput, error) {
+	w, err := c.watch.Watched(ctx)
+	if err != nil {
+		return nil, c.apiError(err)
+	}
+	zones := make([]zoneBody, len(w.Zones))
+	for i, z := range w.Zones {
+		zones[i] = zoneBody{Name: z.Name, Inferred: z.Inferred, Reverse: z.Reverse, Signed: z.Signed,
+			NSEC3: z.NSEC3, Wildcard: z.Wildcard, Live: z.Live, Retired: z.Retired}
+	}
+	return &watchedOutput{watchedBody{Zones: zones, Inputs: notNil(w.Inputs), Detectors: notNil(w.Detectors),
+		Started: w.Started, Notes: notNil(w.Notes)}}, nil
+}
+
+// apiError is failStore for the API.
+func (c *Console) apiError(err error) error {
+	if errors.Is(err, picket.ErrNotFound) {
+		return huma.Error404NotFound("there is no finding with that id")
+	}
+	if !errors.Is(err, context.Canceled) {
+		c.log.Error("read for the API", "err", err)
+	}
+	return huma.Error500InternalServerError("the store did not answer")
+}
+
+// withoutNulls makes lists that a client iterates over lists, not null.
+func withoutNulls(f picket.StoredFinding) picket.StoredFinding {
+	f.Techniques = notNil(f.Techniques)
+	f.Evidence.Names = notNil(f.Evidence.Names)
+	f.Evidence.Features = notNil(f.Evidence.Features)
+	return f
+}
+
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// writeJSON writes JSON in US-ASCII alone: names are hostile, and neither a
+// terminal nor a log viewer shall see a control or direction-changing character.
+func writeJSON(w io.Writer, v any) error {
+	b, err := json.Marshal(v) // escapes <, >, & and C0 controls
+	if err != nil {
+		return err
+	}
+	out := make([]byte, 0, len(b)+1)
+	for _, r := range string(b) {
+		switch {
+		case r < 0x7f:
+			out = append(out, byte(r))
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	_, err = w.Write(append(out, '\n'))
+	return err
+}
