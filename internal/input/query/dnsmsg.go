@@ -12,12 +12,12 @@ import (
 // Reasons why a DNS message cannot be used, as told to Accounting. The empty
 // reason means that it can.
 const (
-	reasonShort       = "message shorter than its header"
-	reasonNoQuestion  = "no question"
-	reasonQuestions   = "several questions"
-	reasonName        = "bad name in question"
-	reasonQuestionEnd = "message ends in the question"
-	reasonRecord      = "bad record in response"
+	badMsgShort       = "message shorter than its header"
+	badMsgNoQuestion  = "no question"
+	badMsgQuestions   = "several questions"
+	badMsgName        = "bad name in question"
+	badMsgQuestionEnd = "message ends in the question"
+	badMsgRecord      = "bad record in response"
 )
 
 // DNS header bits (RFC 1035 §4.1.1, RFC 4035 §3) and record types read here.
@@ -93,7 +93,7 @@ func (m *Message) Opcode() uint8 { return uint8(m.Bits >> 11 & 0xf) }
 // §5.4, RFC 8490) ask for no name.
 func (m *Message) Parse(msg []byte) (reason string) {
 	if len(msg) < dnsHeaderLen {
-		return reasonShort
+		return badMsgShort
 	}
 	m.header(msg)
 	return m.question()
@@ -103,19 +103,19 @@ func (m *Message) Parse(msg []byte) (reason string) {
 func (m *Message) question() (reason string) {
 	if n := m.Counts[0]; n != 1 {
 		if n == 0 {
-			return reasonNoQuestion
+			return badMsgNoQuestion
 		}
-		return reasonQuestions
+		return badMsgQuestions
 	}
 	name, next, mixed, err := appendName(m.nameBuf[:0], m.msg, dnsHeaderLen)
 	if err != nil {
 		if err == dnsname.ErrTruncated {
-			return reasonQuestionEnd
+			return badMsgQuestionEnd
 		}
-		return reasonName
+		return badMsgName
 	}
 	if next+4 > len(m.msg) {
-		return reasonQuestionEnd
+		return badMsgQuestionEnd
 	}
 	m.Name, m.Mixed, m.body = name, mixed, next+4
 	m.Type = binary.BigEndian.Uint16(m.msg[next:])
@@ -158,7 +158,7 @@ func (m *Message) FillQuery(q *picket.Query) {
 	for ; left > 0 && off > 0; left-- {
 		off = skipRecord(m.msg, off)
 	}
-	var rr record
+	var rr msgRecord
 	for left = int(m.Counts[3]); left > 0 && off > 0; left-- {
 		if off = rr.read(m.msg, off); off <= 0 {
 			break
@@ -211,7 +211,7 @@ const (
 )
 
 // fillOPT reads an OPT record of a query (RFC 6891 §6.1).
-func fillOPT(q *picket.Query, rr *record) {
+func fillOPT(q *picket.Query, rr *msgRecord) {
 	q.Flags |= picket.FlagEDNS
 	q.EDNSSize = rr.class
 	if rr.ttl&0x8000 != 0 {
@@ -312,11 +312,11 @@ type responseScan struct {
 
 func (s *responseScan) sections() string {
 	m, off := s.m, s.m.body
-	var rr record
+	var rr msgRecord
 	for i := range int(m.Counts[1]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return reasonRecord
+			return badMsgRecord
 		}
 		if i == 0 {
 			s.firstOwner(off)
@@ -329,7 +329,7 @@ func (s *responseScan) sections() string {
 	for range int(m.Counts[2]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return reasonRecord
+			return badMsgRecord
 		}
 		switch rr.typ {
 		case typeSOA:
@@ -350,7 +350,7 @@ func (s *responseScan) sections() string {
 	for range int(m.Counts[3]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return reasonRecord
+			return badMsgRecord
 		}
 		if rr.typ == typeOPT {
 			s.q.Rcode |= picket.Rcode(rr.ttl >> 24 << 4)
@@ -379,7 +379,7 @@ func (s *responseScan) authority(off int) {
 }
 
 // denial keeps one NSEC or NSEC3 record; a malformed one is left out.
-func (s *responseScan) denial(off int, rr *record) {
+func (s *responseScan) denial(off int, rr *msgRecord) {
 	if s.denials == picket.MaxDenials {
 		return
 	}

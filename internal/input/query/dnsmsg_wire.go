@@ -6,8 +6,8 @@ import (
 	"github.com/picket-dns/picket/internal/dnsname"
 )
 
-// record is one resource record of a message (RFC 1035 §4.1.3) without its owner.
-type record struct {
+// msgRecord is one resource record of a message (RFC 1035 §4.1.3) without its owner.
+type msgRecord struct {
 	typ, class uint16
 	ttl        uint32
 	data       []byte
@@ -16,7 +16,7 @@ type record struct {
 
 // read reads the record at off and returns the offset after it, 0 when it runs
 // past the end.
-func (r *record) read(msg []byte, off int) int {
+func (r *msgRecord) read(msg []byte, off int) int {
 	off = skipName(msg, off)
 	if off <= 0 || off+10 > len(msg) {
 		return 0

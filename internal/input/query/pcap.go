@@ -13,45 +13,45 @@ import (
 
 // Reasons told to Accounting.Skip: packets that are no DNS telemetry.
 const (
-	skipNotIP        = "not IP"
-	skipLink         = "link type not supported"
-	skipTransport    = "not UDP or TCP"
-	skipPort         = "not port 53"
-	skipMDNS         = "mDNS"
-	skipServer       = "other server"
-	skipDuplicate    = "duplicate packet"
-	skipWrongWay     = "message against its direction"
-	skipDSO          = "DNS stateful operation"
-	skipContinuation = "transfer continuation"
-	skipLate         = "late response"
-	skipNameless     = "response without question"
-	skipCrowded      = "response among too many like queries"
+	pcapSkipNotIP        = "not IP"
+	pcapSkipLink         = "link type not supported"
+	pcapSkipTransport    = "not UDP or TCP"
+	pcapSkipPort         = "not port 53"
+	pcapSkipMDNS         = "mDNS"
+	pcapSkipServer       = "other server"
+	pcapSkipDuplicate    = "duplicate packet"
+	pcapSkipWrongWay     = "message against its direction"
+	pcapSkipDSO          = "DNS stateful operation"
+	pcapSkipContinuation = "transfer continuation"
+	pcapSkipLate         = "late response"
+	pcapSkipNameless     = "response without question"
+	pcapSkipCrowded      = "response among too many like queries"
 )
 
 // Reasons told to Accounting.Reject, beside those of Message.
 const (
-	rejectIP           = "bad IP header"
-	rejectUDP          = "bad UDP header"
-	rejectTCP          = "bad TCP header"
-	rejectCut          = "cut short by the capture"
-	rejectResponseCut  = "response cut short by the capture"
-	rejectFragment     = "bad IP fragment"
-	rejectIncomplete   = "IP fragments missing"
-	rejectFragEvicted  = "IP fragments evicted"
-	rejectStep         = "TCP stream out of step"
-	rejectGap          = "TCP segments missing"
-	rejectUnfinished   = "TCP message unfinished"
-	rejectConnEvicted  = "TCP stream evicted"
-	defaultAnswerWait  = 2 * time.Second
-	duplicateWindow    = 50 * time.Millisecond
-	lateWindow         = 30 * time.Second
-	sweepInterval      = int64(time.Second)
-	portDNS            = 53
-	portMDNS           = 5353
-	opcodeDSO          = 6
-	protoTCP           = 6
-	protoUDP           = 17
-	fullHash, headHash = 288, 64 // octets of a query, and of a response, that tell duplicates
+	pcapRejectIP          = "bad IP header"
+	pcapRejectUDP         = "bad UDP header"
+	pcapRejectTCP         = "bad TCP header"
+	pcapRejectCut         = "cut short by the capture"
+	pcapRejectResponseCut = "response cut short by the capture"
+	pcapRejectFragment    = "bad IP fragment"
+	pcapRejectIncomplete  = "IP fragments missing"
+	pcapRejectFragEvicted = "IP fragments evicted"
+	pcapRejectStep        = "TCP stream out of step"
+	pcapRejectGap         = "TCP segments missing"
+	pcapRejectUnfinished  = "TCP message unfinished"
+	pcapRejectConnEvicted = "TCP stream evicted"
+	defaultAnswerWait     = 2 * time.Second
+	duplicateWindow       = 50 * time.Millisecond
+	lateWindow            = 30 * time.Second
+	sweepInterval         = int64(time.Second)
+	portDNS               = 53
+	portMDNS              = 5353
+	opcodeDSO             = 6
+	protoTCP              = 6
+	protoUDP              = 17
+	fullHash, headHash    = 288, 64 // octets of a query, and of a response, that tell duplicates
 )
 
 // Pcap decodes packet captures, pcap and pcapng, of DNS over UDP and TCP. It is
@@ -82,13 +82,13 @@ type pcapDecoder struct {
 	wait    int64
 	seed    maphash.Seed
 
-	clock   clock
+	clock   pcapClock
 	sweepAt int64
-	pend    *pending
+	pend    *pendingRing
 	frags   *fragTable
 	tcp     *tcpTable
-	dups    stamps
-	late    stamps
+	dups    stampTable
+	late    stampTable
 	stopped bool // the sink has failed
 
 	msg     Message
@@ -119,8 +119,8 @@ func newPcapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) 
 	return d
 }
 
-// packet is an IP packet's payload on its way to the message layer.
-type packet struct {
+// pcapPacket is an IP packet's payload on its way to the message layer.
+type pcapPacket struct {
 	time     int64
 	at       int64 // offset of the capture record
 	src, dst [16]byte
@@ -133,7 +133,7 @@ type packet struct {
 }
 
 // frame takes one captured frame.
-func (d *pcapDecoder) frame(f *frame) error {
+func (d *pcapDecoder) frame(f *pcapFrame) error {
 	now := d.clock.tick(f.time)
 	if ip, skip := network(f.link, f.data); skip != "" {
 		d.acct.Skip(skip)
@@ -166,7 +166,7 @@ func (d *pcapDecoder) reject(reason string, at int64) {
 }
 
 // emit hands a query on.
-func (d *pcapDecoder) emit(q *picket.Query, s *slot) error {
+func (d *pcapDecoder) emit(q *picket.Query, s *pendingSlot) error {
 	if s.echo || q.Flags&picket.FlagResponse == 0 {
 		d.late.mark(s.lateKey(q.Name), s.deadline)
 	}
@@ -196,7 +196,7 @@ func (d *pcapDecoder) isServer(e *endpoints) bool {
 	if e.server == d.lastServer {
 		return d.lastServerOK
 	}
-	a, ok := address(e.server, e.v6), false
+	a, ok := addressOf(e.server, e.v6), false
 	for _, p := range d.servers {
 		ok = ok || p.Contains(a)
 	}
@@ -205,22 +205,22 @@ func (d *pcapDecoder) isServer(e *endpoints) bool {
 }
 
 // transport takes a whole IP payload.
-func (d *pcapDecoder) transport(p *packet) {
+func (d *pcapDecoder) transport(p *pcapPacket) {
 	switch p.proto {
 	case protoUDP:
 		d.udp(p)
 	case protoTCP:
 		d.tcp.packet(p)
 	default:
-		d.acct.Skip(skipTransport)
+		d.acct.Skip(pcapSkipTransport)
 	}
 }
 
 // udp takes a UDP datagram.
-func (d *pcapDecoder) udp(p *packet) {
+func (d *pcapDecoder) udp(p *pcapPacket) {
 	b := p.payload
 	if len(b) < 8 {
-		d.reject(rejectUDP, p.at)
+		d.reject(pcapRejectUDP, p.at)
 		return
 	}
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
@@ -234,7 +234,7 @@ func (d *pcapDecoder) udp(p *packet) {
 	case n == 0: // a jumbogram, or segmentation left to the interface: all there is
 		n = len(b)
 	case n < 8 || n > len(b) && !p.cut:
-		d.reject(rejectUDP, p.at)
+		d.reject(pcapRejectUDP, p.at)
 		return
 	case n > len(b):
 		n = len(b)
@@ -243,12 +243,12 @@ func (d *pcapDecoder) udp(p *packet) {
 	}
 	msg := b[8:n]
 	if len(msg) < dnsHeaderLen {
-		d.reject(reasonShort, p.at)
+		d.reject(badMsgShort, p.at)
 		return
 	}
 	response := msg[2]&0x80 != 0
 	if response != toClient && response == toServer {
-		d.acct.Skip(skipWrongWay)
+		d.acct.Skip(pcapSkipWrongWay)
 		return
 	}
 	sample := fullHash
@@ -256,7 +256,7 @@ func (d *pcapDecoder) udp(p *packet) {
 		sample = headHash
 	}
 	if d.duplicate(p, b[:n], 0, sample) {
-		d.acct.Skip(skipDuplicate)
+		d.acct.Skip(pcapSkipDuplicate)
 		return
 	}
 	e := endpoints{client: p.src, server: p.dst, clientPort: src, serverPort: dst, v6: p.v6, transport: picket.TransportUDP}
@@ -268,17 +268,17 @@ func (d *pcapDecoder) udp(p *packet) {
 
 func (d *pcapDecoder) skipPorts(src, dst uint16) {
 	if src == portMDNS || dst == portMDNS {
-		d.acct.Skip(skipMDNS)
+		d.acct.Skip(pcapSkipMDNS)
 		return
 	}
-	d.acct.Skip(skipPort)
+	d.acct.Skip(pcapSkipPort)
 }
 
 // duplicate reports whether the same IP payload, by the same header, was seen a
 // moment ago: a capture on two interfaces sees each packet twice. The hash is
 // keyed and covers all of a query that names something, so that nobody can pass
 // one query off as a copy of another.
-func (d *pcapDecoder) duplicate(p *packet, b []byte, offset uint16, sample int) bool {
+func (d *pcapDecoder) duplicate(p *pcapPacket, b []byte, offset uint16, sample int) bool {
 	s := d.scratch[:0]
 	s = append(append(s, p.src[:]...), p.dst[:]...)
 	s = binary.LittleEndian.AppendUint32(s, p.mark)

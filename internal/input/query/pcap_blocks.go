@@ -23,8 +23,8 @@ const (
 	blockEnhanced  = 6
 )
 
-// iface is an interface of a section.
-type iface struct {
+// pcapIface is an interface of a section.
+type pcapIface struct {
 	link    uint32
 	snap    uint32
 	binary  bool // resolution is a negative power of two, else of ten
@@ -33,7 +33,7 @@ type iface struct {
 }
 
 // nanos turns a timestamp of this interface into Unix nanoseconds, clamped.
-func (f *iface) nanos(ticks uint64) int64 {
+func (f *pcapIface) nanos(ticks uint64) int64 {
 	var ns uint64
 	switch {
 	case f.binary && f.exp < 64:
@@ -81,13 +81,13 @@ func pow10(n uint8) uint64 {
 
 // blockReader reads pcapng.
 type blockReader struct {
-	w      *window
+	w      *pcapWindow
 	acct   rejecter
-	take   func(*frame) error
+	take   func(*pcapFrame) error
 	order  binary.ByteOrder
-	ifaces []iface
+	ifaces []pcapIface
 	last   int64 // newest timestamp, for simple packets, which have none
-	f      frame
+	f      pcapFrame
 }
 
 func (r *blockReader) run() error {
@@ -188,7 +188,7 @@ func (r *blockReader) iface(b []byte, at int64) error {
 	if len(b) < 8 || len(r.ifaces) == maxInterfaces {
 		return fmt.Errorf("pcap: interface description at offset %d: %d bytes, interface %d", at, len(b), len(r.ifaces))
 	}
-	f := iface{link: uint32(r.order.Uint16(b)), snap: r.order.Uint32(b[4:]), exp: 6}
+	f := pcapIface{link: uint32(r.order.Uint16(b)), snap: r.order.Uint32(b[4:]), exp: 6}
 	for o := b[8:]; len(o) >= 4; {
 		code, n := r.order.Uint16(o), int(r.order.Uint16(o[2:]))
 		if code == 0 || 4+n > len(o) {
@@ -244,7 +244,7 @@ func (r *blockReader) simple(b []byte) error {
 	return r.hand(f, b[4:4+n], n < int64(length))
 }
 
-func (r *blockReader) hand(f *iface, data []byte, cut bool) error {
+func (r *blockReader) hand(f *pcapIface, data []byte, cut bool) error {
 	r.f.time, r.f.link, r.f.data, r.f.cut = r.last, f.link, data, cut
 	return r.take(&r.f)
 }

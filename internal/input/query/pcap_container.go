@@ -26,8 +26,8 @@ const (
 	magicSection  = 0x1a2b3c4d
 )
 
-// frame is one captured packet.
-type frame struct {
+// pcapFrame is one captured packet.
+type pcapFrame struct {
 	time int64 // Unix nanoseconds
 	link uint32
 	data []byte
@@ -35,9 +35,9 @@ type frame struct {
 	at   int64 // byte offset of the record in the stream
 }
 
-// window is a large buffer over a stream. What it returns is valid until the
+// pcapWindow is a large buffer over a stream. What it returns is valid until the
 // next call, and read in place.
-type window struct {
+type pcapWindow struct {
 	ctx    context.Context
 	r      io.Reader
 	buf    []byte
@@ -46,16 +46,16 @@ type window struct {
 	err    error
 }
 
-func newWindow(ctx context.Context, r io.Reader) *window {
-	return &window{ctx: ctx, r: r, buf: make([]byte, windowSize)}
+func newWindow(ctx context.Context, r io.Reader) *pcapWindow {
+	return &pcapWindow{ctx: ctx, r: r, buf: make([]byte, windowSize)}
 }
 
 // offset returns the offset in the stream of the next byte.
-func (w *window) offset() int64 { return w.base + int64(w.lo) }
+func (w *pcapWindow) offset() int64 { return w.base + int64(w.lo) }
 
 // next returns the next n bytes, at most windowSize. At the end of the stream it
 // returns what is left with io.EOF (nothing) or io.ErrUnexpectedEOF (less than n).
-func (w *window) next(n int) ([]byte, error) {
+func (w *pcapWindow) next(n int) ([]byte, error) {
 	if w.hi-w.lo < n {
 		if err := w.fill(n); err != nil {
 			return w.buf[w.lo:w.hi], err
@@ -66,7 +66,7 @@ func (w *window) next(n int) ([]byte, error) {
 	return b, nil
 }
 
-func (w *window) fill(n int) error {
+func (w *pcapWindow) fill(n int) error {
 	if w.lo > 0 {
 		copy(w.buf, w.buf[w.lo:w.hi])
 		w.base += int64(w.lo)
@@ -95,7 +95,7 @@ func (w *window) fill(n int) error {
 }
 
 // skip passes over n bytes, however many.
-func (w *window) skip(n int64) error {
+func (w *pcapWindow) skip(n int64) error {
 	for n > 0 {
 		k := int(min(n, windowSize))
 		if _, err := w.next(k); err != nil {
@@ -107,7 +107,7 @@ func (w *window) skip(n int64) error {
 }
 
 // broken makes the error for a container that cannot be read on, at offset.
-func (w *window) broken(what string, at int64, err error) error {
+func (w *pcapWindow) broken(what string, at int64, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
 		return fmt.Errorf("pcap: %s at offset %d: the stream ends within it, at offset %d: %w",
@@ -163,7 +163,7 @@ func sectionOrder(b []byte) binary.ByteOrder {
 }
 
 // readFrames reads either container to its end and hands each packet to take.
-func readFrames(w *window, acct rejecter, take func(*frame) error) error {
+func readFrames(w *pcapWindow, acct rejecter, take func(*pcapFrame) error) error {
 	head, err := w.next(4)
 	if err == io.EOF {
 		return nil // an empty stream has no packets
@@ -184,7 +184,7 @@ func readFrames(w *window, acct rejecter, take func(*frame) error) error {
 		return w.broken("header", 0, err)
 	}
 	// The upper bits of the link type tell of frame check sequences.
-	f := frame{link: order.Uint32(head[16:]) & 0xffff}
+	f := pcapFrame{link: order.Uint32(head[16:]) & 0xffff}
 	if !linkKnown(f.link) {
 		return fmt.Errorf("pcap: header at offset 0: link type %d is not supported", f.link)
 	}

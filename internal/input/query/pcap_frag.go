@@ -19,18 +19,18 @@ type fragKey struct {
 	v6       bool
 }
 
-// stretch is a run of octets that have arrived, end exclusive.
-type stretch struct{ from, to int }
+// fragStretch is a run of octets that have arrived, end exclusive.
+type fragStretch struct{ from, to int }
 
 // fragGroup is a datagram in the making.
 type fragGroup struct {
 	key     fragKey
 	buf     []byte
-	have    []stretch // ascending, apart from each other
-	total   int       // length of the whole, -1 while the last fragment is missing
-	begun   int64     // by the decoder's clock
-	at      int64     // offset of the newest fragment's record
-	ignored string    // not DNS: the Skip reason
+	have    []fragStretch // ascending, apart from each other
+	total   int           // length of the whole, -1 while the last fragment is missing
+	begun   int64         // by the decoder's clock
+	at      int64         // offset of the newest fragment's record
+	ignored string        // not DNS: the Skip reason
 }
 
 // fragTable reassembles IP datagrams, oldest group first out.
@@ -48,20 +48,20 @@ func newFragTable(d *pcapDecoder) *fragTable {
 
 // add takes a fragment. id is the datagram's, offset in octets, more that this
 // is not the last. A datagram that becomes whole goes on to the transport layer.
-func (t *fragTable) add(p *packet, id uint32, offset int, more bool) {
+func (t *fragTable) add(p *pcapPacket, id uint32, offset int, more bool) {
 	n := len(p.payload)
 	if p.cut {
-		t.d.reject(rejectCut, p.at)
+		t.d.reject(pcapRejectCut, p.at)
 		return
 	}
 	if n == 0 || more && n%8 != 0 || offset+n > maxFragPayload {
-		t.d.reject(rejectFragment, p.at)
+		t.d.reject(pcapRejectFragment, p.at)
 		return
 	}
 	mark := p.mark
 	p.mark = id
 	if t.d.duplicate(p, p.payload, uint16(offset), fullHash) {
-		t.d.acct.Skip(skipDuplicate)
+		t.d.acct.Skip(pcapSkipDuplicate)
 		return
 	}
 	p.mark = mark
@@ -82,10 +82,10 @@ func (t *fragTable) add(p *packet, id uint32, offset int, more bool) {
 	}
 	if g.ignored == "" && !t.store(g, p, offset) {
 		t.drop(g)
-		t.d.reject(rejectFragment, p.at)
+		t.d.reject(pcapRejectFragment, p.at)
 		return
 	}
-	if g.ignored == "" && len(g.have) == 1 && g.have[0] == (stretch{0, g.total}) {
+	if g.ignored == "" && len(g.have) == 1 && g.have[0] == (fragStretch{0, g.total}) {
 		whole := *p
 		whole.payload = g.buf[:g.total]
 		t.d.transport(&whole)
@@ -94,13 +94,13 @@ func (t *fragTable) add(p *packet, id uint32, offset int, more bool) {
 }
 
 // unwanted returns why a datagram whose first fragment is p is no DNS, or "".
-func (t *fragTable) unwanted(p *packet) string {
+func (t *fragTable) unwanted(p *pcapPacket) string {
 	if p.proto != protoUDP && p.proto != protoTCP {
-		return skipTransport
+		return pcapSkipTransport
 	}
 	b := p.payload
 	if len(b) >= 4 && !t.d.isPort(binary.BigEndian.Uint16(b)) && !t.d.isPort(binary.BigEndian.Uint16(b[2:])) {
-		return skipPort
+		return pcapSkipPort
 	}
 	return ""
 }
@@ -121,7 +121,7 @@ func (t *fragTable) begin(key fragKey) *fragGroup {
 
 // store copies a fragment into its place; octets that are there already stay, in
 // IPv6 an overlap spoils the datagram (RFC 5722). It reports whether it went well.
-func (t *fragTable) store(g *fragGroup, p *packet, offset int) bool {
+func (t *fragTable) store(g *fragGroup, p *pcapPacket, offset int) bool {
 	end := offset + len(p.payload)
 	if g.total >= 0 && (end > g.total || len(g.have) > 0 && g.have[len(g.have)-1].to > g.total) {
 		return false
@@ -156,11 +156,11 @@ func (t *fragTable) store(g *fragGroup, p *packet, offset int) bool {
 		copy(g.buf[at:end], p.payload[at-offset:])
 	}
 	if i == j {
-		g.have = append(g.have, stretch{})
+		g.have = append(g.have, fragStretch{})
 		copy(g.have[i+1:], g.have[i:])
-		g.have[i] = stretch{from, to}
+		g.have[i] = fragStretch{from, to}
 	} else {
-		g.have[i] = stretch{from, to}
+		g.have[i] = fragStretch{from, to}
 		g.have = append(g.have[:i+1], g.have[j:]...)
 	}
 	for t.pool.live > maxFragBytes && len(t.order) > 1 && t.order[0] != g {
@@ -184,7 +184,7 @@ func (t *fragTable) drop(g *fragGroup) {
 }
 
 // evict drops the oldest group to make room.
-func (t *fragTable) evict() { t.lose(t.order[0], rejectFragEvicted) }
+func (t *fragTable) evict() { t.lose(t.order[0], pcapRejectFragEvicted) }
 
 // lose drops a group that will not become whole and says so.
 func (t *fragTable) lose(g *fragGroup, reason string) {
@@ -197,14 +197,14 @@ func (t *fragTable) lose(g *fragGroup, reason string) {
 // sweep drops what has waited too long.
 func (t *fragTable) sweep(now int64) {
 	for len(t.order) > 0 && t.order[0].begun+fragTimeout <= now {
-		t.lose(t.order[0], rejectIncomplete)
+		t.lose(t.order[0], pcapRejectIncomplete)
 	}
 }
 
 // flush drops everything, at the end of the stream.
 func (t *fragTable) flush() {
 	for len(t.order) > 0 {
-		t.lose(t.order[0], rejectIncomplete)
+		t.lose(t.order[0], pcapRejectIncomplete)
 	}
 }
 

@@ -1,23 +1,23 @@
 package query
 
-// index is an open-addressing table from 64-bit keyed hashes to references. The
+// hashIndex is an open-addressing table from 64-bit keyed hashes to references. The
 // hashes are keyed per decoder, so nobody who chooses addresses and ports can
 // make them collide; equal hashes are taken for equal keys. No deletion marks:
 // a removal shifts back what followed it.
-type index struct {
-	slots []indexSlot // power of two, at most half full
+type hashIndex struct {
+	slots []hashSlot // power of two, at most half full
 	n     int
 }
 
-type indexSlot struct {
+type hashSlot struct {
 	hash uint64
 	ref  uint32 // reference + 1; 0 is free
 }
 
-func newIndex(size int) index { return index{slots: make([]indexSlot, size)} }
+func newIndex(size int) hashIndex { return hashIndex{slots: make([]hashSlot, size)} }
 
 // find returns the reference stored for hash.
-func (x *index) find(hash uint64) (ref uint32, ok bool) {
+func (x *hashIndex) find(hash uint64) (ref uint32, ok bool) {
 	mask := uint64(len(x.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		s := &x.slots[i]
@@ -31,7 +31,7 @@ func (x *index) find(hash uint64) (ref uint32, ok bool) {
 }
 
 // put stores ref for hash, replacing what was there.
-func (x *index) put(hash uint64, ref uint32) {
+func (x *hashIndex) put(hash uint64, ref uint32) {
 	if 2*(x.n+1) > len(x.slots) {
 		x.grow()
 	}
@@ -43,12 +43,12 @@ func (x *index) put(hash uint64, ref uint32) {
 		} else if s.hash != hash {
 			continue
 		}
-		*s = indexSlot{hash, ref + 1}
+		*s = hashSlot{hash, ref + 1}
 		return
 	}
 }
 
-func (x *index) grow() {
+func (x *hashIndex) grow() {
 	old := x.slots
 	*x = newIndex(2 * len(old))
 	for _, s := range old {
@@ -59,7 +59,7 @@ func (x *index) grow() {
 }
 
 // remove deletes hash.
-func (x *index) remove(hash uint64) {
+func (x *hashIndex) remove(hash uint64) {
 	mask := uint64(len(x.slots) - 1)
 	i := hash & mask
 	for ; x.slots[i].ref == 0 || x.slots[i].hash != hash; i = (i + 1) & mask {
@@ -80,5 +80,5 @@ func (x *index) remove(hash uint64) {
 			i = j
 		}
 	}
-	x.slots[i] = indexSlot{}
+	x.slots[i] = hashSlot{}
 }

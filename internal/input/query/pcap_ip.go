@@ -6,7 +6,7 @@ import "encoding/binary"
 var mapped = [12]byte{10: 0xff, 11: 0xff}
 
 // ip takes an IP packet of either version.
-func (d *pcapDecoder) ip(f *frame, b []byte) {
+func (d *pcapDecoder) ip(f *pcapFrame, b []byte) {
 	if len(b) > 0 {
 		switch b[0] >> 4 {
 		case 4:
@@ -17,13 +17,17 @@ func (d *pcapDecoder) ip(f *frame, b []byte) {
 			return
 		}
 	}
-	d.reject(rejectIP, f.at)
+	d.reject(pcapRejectIP, f.at)
 }
 
 // ipv4 takes an IPv4 packet (RFC 791 §3.1); options are passed over.
-func (d *pcapDecoder) ipv4(f *frame, b []byte) {
+func (d *pcapDecoder) ipv4(f *pcapFrame, b []byte) {
 	if len(b) < 20 {
 		d.short(f)
+		return
+	}
+	if b[9] != protoUDP && b[9] != protoTCP {
+		d.acct.Skip(pcapSkipTransport)
 		return
 	}
 	head, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:]))
@@ -31,13 +35,13 @@ func (d *pcapDecoder) ipv4(f *frame, b []byte) {
 		total = len(b) // segmentation left to the interface
 	}
 	if head < 20 || total < head {
-		d.reject(rejectIP, f.at)
+		d.reject(pcapRejectIP, f.at)
 		return
 	}
-	p := packet{time: f.time, at: f.at, proto: b[9]}
+	p := pcapPacket{time: f.time, at: f.at, proto: b[9]}
 	if total > len(b) {
 		if !f.cut {
-			d.reject(rejectIP, f.at)
+			d.reject(pcapRejectIP, f.at)
 			return
 		}
 		p.cut, p.lost, total = true, total-len(b), len(b)
@@ -60,19 +64,19 @@ func (d *pcapDecoder) ipv4(f *frame, b []byte) {
 }
 
 // ipv6 takes an IPv6 packet (RFC 8200 §3) and passes over its extension headers.
-func (d *pcapDecoder) ipv6(f *frame, b []byte) {
+func (d *pcapDecoder) ipv6(f *pcapFrame, b []byte) {
 	if len(b) < 40 {
 		d.short(f)
 		return
 	}
-	p := packet{time: f.time, at: f.at, v6: true, proto: b[6]}
+	p := pcapPacket{time: f.time, at: f.at, v6: true, proto: b[6]}
 	end := 40 + int(binary.BigEndian.Uint16(b[4:]))
 	if end == 40 {
 		end = len(b) // a jumbogram, or segmentation left to the interface
 	}
 	if end > len(b) {
 		if !f.cut {
-			d.reject(rejectIP, f.at)
+			d.reject(pcapRejectIP, f.at)
 			return
 		}
 		p.cut, p.lost, end = true, end-len(b), len(b)
@@ -120,10 +124,10 @@ func (d *pcapDecoder) ipv6(f *frame, b []byte) {
 }
 
 // short rejects a packet that ends within its headers.
-func (d *pcapDecoder) short(f *frame) {
+func (d *pcapDecoder) short(f *pcapFrame) {
 	if f.cut {
-		d.reject(rejectCut, f.at)
+		d.reject(pcapRejectCut, f.at)
 		return
 	}
-	d.reject(rejectIP, f.at)
+	d.reject(pcapRejectIP, f.at)
 }

@@ -6,19 +6,19 @@ import (
 )
 
 // message takes one DNS message between e's ends; conn is its TCP connection.
-func (d *pcapDecoder) message(msg []byte, e *endpoints, p *packet, conn *tcpConn) {
+func (d *pcapDecoder) message(msg []byte, e *endpoints, p *pcapPacket, conn *tcpConn) {
 	if len(msg) < dnsHeaderLen {
-		d.reject(reasonShort, p.at)
+		d.reject(badMsgShort, p.at)
 		return
 	}
 	if !d.isServer(e) {
-		d.acct.Skip(skipServer)
+		d.acct.Skip(pcapSkipServer)
 		return
 	}
 	m := &d.msg
 	m.header(msg)
 	if m.Opcode() == opcodeDSO {
-		d.acct.Skip(skipDSO)
+		d.acct.Skip(pcapSkipDSO)
 		return
 	}
 	e.tuple(&d.key, m.ID)
@@ -35,11 +35,11 @@ func (d *pcapDecoder) message(msg []byte, e *endpoints, p *packet, conn *tcpConn
 }
 
 // query takes the query in d.msg.
-func (d *pcapDecoder) query(hash uint64, e *endpoints, p *packet) error {
+func (d *pcapDecoder) query(hash uint64, e *endpoints, p *pcapPacket) error {
 	m := &d.msg
 	if reason := m.question(); reason != "" {
-		if p.cut && reason == reasonQuestionEnd {
-			reason = rejectCut
+		if p.cut && reason == badMsgQuestionEnd {
+			reason = pcapRejectCut
 		}
 		d.reject(reason, p.at)
 		return nil
@@ -55,13 +55,13 @@ func (d *pcapDecoder) query(hash uint64, e *endpoints, p *packet) error {
 }
 
 // stamp writes into a new slot what add does not know.
-func (d *pcapDecoder) stamp(s *slot, hash uint64, e *endpoints, p *packet) {
+func (d *pcapDecoder) stamp(s *pendingSlot, hash uint64, e *endpoints, p *pcapPacket) {
 	s.time, s.deadline = p.time, d.clock.now+d.wait
 	s.hash, s.ends, s.echo = hash, *e, false
 }
 
 // response takes the response in d.msg.
-func (d *pcapDecoder) response(hash uint64, e *endpoints, p *packet, conn *tcpConn) error {
+func (d *pcapDecoder) response(hash uint64, e *endpoints, p *pcapPacket, conn *tcpConn) error {
 	m := &d.msg
 	seq, crowded := d.pend.match(hash, m)
 	if seq == 0 {
@@ -75,46 +75,46 @@ func (d *pcapDecoder) response(hash uint64, e *endpoints, p *packet, conn *tcpCo
 }
 
 // checkTail counts a response that could be read in part only.
-func (d *pcapDecoder) checkTail(reason string, p *packet) {
+func (d *pcapDecoder) checkTail(reason string, p *pcapPacket) {
 	if reason == "" {
 		return
 	}
 	if p.cut {
-		reason = rejectResponseCut
+		reason = pcapRejectResponseCut
 	}
 	d.reject(reason, p.at)
 }
 
 // unmatched takes a response that no waiting query fits.
-func (d *pcapDecoder) unmatched(hash uint64, e *endpoints, p *packet, conn *tcpConn, crowded bool) error {
+func (d *pcapDecoder) unmatched(hash uint64, e *endpoints, p *pcapPacket, conn *tcpConn, crowded bool) error {
 	m := &d.msg
 	if conn.transferring(m.ID) {
 		if d.pend.held(conn.xferSeq) {
 			s := d.pend.slot(conn.xferSeq)
 			s.answers = uint16(min(int(s.answers)+int(m.Counts[1]), 0xffff))
 		} else {
-			d.acct.Skip(skipContinuation)
+			d.acct.Skip(pcapSkipContinuation)
 		}
 		return nil
 	}
 	if crowded {
-		d.acct.Skip(skipCrowded)
+		d.acct.Skip(pcapSkipCrowded)
 		return nil
 	}
 	if reason := m.question(); reason != "" {
 		switch {
-		case reason == reasonNoQuestion:
-			d.acct.Skip(skipNameless)
-		case p.cut && reason == reasonQuestionEnd:
-			d.reject(rejectResponseCut, p.at)
+		case reason == badMsgNoQuestion:
+			d.acct.Skip(pcapSkipNameless)
+		case p.cut && reason == badMsgQuestionEnd:
+			d.reject(pcapRejectResponseCut, p.at)
 		default:
 			d.reject(reason, p.at)
 		}
 		return nil
 	}
-	echo := slot{hash: hash, typ: m.Type}
+	echo := pendingSlot{hash: hash, typ: m.Type}
 	if d.late.within(echo.lateKey(m.Name), d.clock.now, int64(lateWindow)) {
-		d.acct.Skip(skipLate)
+		d.acct.Skip(pcapSkipLate)
 		return nil
 	}
 	m.FillEcho(&d.q)
@@ -130,7 +130,7 @@ func (d *pcapDecoder) unmatched(hash uint64, e *endpoints, p *packet, conn *tcpC
 }
 
 // lateKey is what a response that comes too late is recognised by.
-func (s *slot) lateKey(name []byte) uint64 {
+func (s *pendingSlot) lateKey(name []byte) uint64 {
 	key := s.hash ^ uint64(s.typ)*0x9e3779b97f4a7c15 ^ uint64(len(name))*0xe7037ed1a0b428db
 	if len(name) >= 8 {
 		key ^= binary.LittleEndian.Uint64(name) * 0x8ebc6af09c88c6e3
@@ -154,7 +154,7 @@ func (c *tcpConn) transferring(id uint16) bool { return c != nil && c.xfer && c.
 // match finds the oldest waiting query with this hash whose question is that of
 // the response m; a response without question fits the oldest. crowded means
 // that there were too many to look at all.
-func (p *pending) match(hash uint64, m *Message) (seq uint64, crowded bool) {
+func (p *pendingRing) match(hash uint64, m *Message) (seq uint64, crowded bool) {
 	at, ok := p.index.find(hash)
 	if !ok {
 		return 0, false

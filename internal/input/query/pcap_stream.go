@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // place puts a segment into its direction's stream: in order it is delivered,
 // early it is kept, late it is dropped but for what is new in it.
-func (t *tcpTable) place(c *tcpConn, dir int, s segment) {
+func (t *tcpTable) place(c *tcpConn, dir int, s tcpSegment) {
 	h := &c.half[dir]
 	if !h.known {
 		h.known, h.next, h.synced = true, s.seq, false // joined midway
@@ -24,7 +24,7 @@ func (t *tcpTable) place(c *tcpConn, dir int, s segment) {
 	if ahead > maxAhead {
 		// Not a gap but another place: the capture has missed too much.
 		t.deliverAll(c, dir)
-		t.loseStep(h, s.at, rejectGap)
+		t.loseStep(h, s.at, pcapRejectGap)
 		h.next, ahead = s.seq, 0
 	}
 	if ahead > 0 {
@@ -36,7 +36,7 @@ func (t *tcpTable) place(c *tcpConn, dir int, s segment) {
 }
 
 // keep copies an early segment to wait for what is missing before it.
-func (t *tcpTable) keep(c *tcpConn, dir int, s segment) {
+func (t *tcpTable) keep(c *tcpConn, dir int, s tcpSegment) {
 	h := &c.half[dir]
 	if len(h.segs) == 0 {
 		h.gapSince = t.d.clock.now
@@ -55,7 +55,7 @@ func (t *tcpTable) keep(c *tcpConn, dir int, s segment) {
 		return
 	}
 	s.data = append(t.pool.get(len(s.data)), s.data...)
-	h.segs = append(h.segs, segment{})
+	h.segs = append(h.segs, tcpSegment{})
 	copy(h.segs[i+1:], h.segs[i:])
 	h.segs[i] = s
 }
@@ -70,7 +70,7 @@ func (t *tcpTable) drain(c *tcpConn, dir int) {
 			return
 		}
 		copy(h.segs, h.segs[1:])
-		h.segs[len(h.segs)-1] = segment{}
+		h.segs[len(h.segs)-1] = tcpSegment{}
 		h.segs = h.segs[:len(h.segs)-1]
 		if len(h.segs) == 0 {
 			t.gaps--
@@ -91,7 +91,7 @@ func (t *tcpTable) jump(c *tcpConn, dir int) {
 	if len(h.segs) == 0 {
 		return
 	}
-	t.loseStep(h, h.segs[0].at, rejectGap)
+	t.loseStep(h, h.segs[0].at, pcapRejectGap)
 	h.next = h.segs[0].seq
 	t.drain(c, dir)
 	h.gapSince = t.d.clock.now
@@ -116,14 +116,14 @@ func (t *tcpTable) loseStep(h *tcpHalf, at int64, reason string) {
 }
 
 // deliver takes octets in order. Whole messages are read in place.
-func (t *tcpTable) deliver(c *tcpConn, dir int, s segment) {
+func (t *tcpTable) deliver(c *tcpConn, dir int, s tcpSegment) {
 	h := &c.half[dir]
 	h.next = s.seq + uint32(len(s.data))
 	b := s.data
 	if !h.synced {
 		from := findMessage(b, dir == 1)
 		if from < 0 {
-			t.loseStep(h, s.at, rejectStep)
+			t.loseStep(h, s.at, pcapRejectStep)
 			return
 		}
 		b = b[from:]
@@ -172,17 +172,17 @@ func wanted(b []byte) int {
 
 // messages reads whole messages (RFC 1035 §4.2.2) off b and returns what is left
 // of it. ok is false when b is out of step; what it had is then lost.
-func (t *tcpTable) messages(c *tcpConn, dir int, b []byte, s *segment) (rest []byte, ok bool) {
+func (t *tcpTable) messages(c *tcpConn, dir int, b []byte, s *tcpSegment) (rest []byte, ok bool) {
 	for len(b) >= 2 {
 		n := int(binary.BigEndian.Uint16(b))
 		if n < dnsHeaderLen || len(b) >= 5 && (b[4]&0x80 != 0) != (dir == 1) {
-			t.loseStep(&c.half[dir], s.at, rejectStep)
+			t.loseStep(&c.half[dir], s.at, pcapRejectStep)
 			return nil, false
 		}
 		if len(b) < 2+n {
 			return b, true
 		}
-		p := packet{time: s.time, at: s.at}
+		p := pcapPacket{time: s.time, at: s.at}
 		e := c.ends
 		t.d.message(b[2:2+n], &e, &p, c)
 		b = b[2+n:]

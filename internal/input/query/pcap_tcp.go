@@ -41,17 +41,17 @@ type tcpConn struct {
 type tcpHalf struct {
 	next     uint32 // sequence number of the next octet in order
 	isn      uint32
-	opened   bool      // SYN seen, isn set
-	known    bool      // next is set
-	synced   bool      // next octet begins a message, or continues what is in buf
-	told     bool      // this loss of step has been counted
-	buf      []byte    // the beginning of a message
-	segs     []segment // beyond next, ascending
+	opened   bool         // SYN seen, isn set
+	known    bool         // next is set
+	synced   bool         // next octet begins a message, or continues what is in buf
+	told     bool         // this loss of step has been counted
+	buf      []byte       // the beginning of a message
+	segs     []tcpSegment // beyond next, ascending
 	gapSince int64
 }
 
-// segment is a piece of a stream that came too early.
-type segment struct {
+// tcpSegment is a piece of a stream that came too early.
+type tcpSegment struct {
 	seq  uint32
 	time int64
 	at   int64
@@ -62,7 +62,7 @@ type segment struct {
 type tcpTable struct {
 	d     *pcapDecoder
 	conns []tcpConn
-	index index
+	index hashIndex
 	// The list of use: newest first. -1 ends it.
 	newest, oldest int32
 	gaps           int // directions with segs
@@ -75,7 +75,7 @@ func newTCPTable(d *pcapDecoder) *tcpTable {
 }
 
 // packet takes a TCP segment in an IP packet (RFC 9293 §3.1).
-func (t *tcpTable) packet(p *packet) {
+func (t *tcpTable) packet(p *pcapPacket) {
 	b := p.payload
 	if len(b) >= 4 {
 		src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
@@ -86,9 +86,9 @@ func (t *tcpTable) packet(p *packet) {
 	}
 	if len(b) < 20 || int(b[12]>>4)*4 < 20 || int(b[12]>>4)*4 > len(b) {
 		if p.cut {
-			t.d.reject(rejectCut, p.at)
+			t.d.reject(pcapRejectCut, p.at)
 		} else {
-			t.d.reject(rejectTCP, p.at)
+			t.d.reject(pcapRejectTCP, p.at)
 		}
 		return
 	}
@@ -109,9 +109,9 @@ func (t *tcpTable) packet(p *packet) {
 		seq++
 	}
 	if len(data) > 0 {
-		t.place(c, dir, segment{seq, p.time, p.at, data})
+		t.place(c, dir, tcpSegment{seq, p.time, p.at, data})
 		if p.lost > 0 { // the rest of this segment was not captured
-			t.loseStep(h, p.at, rejectCut)
+			t.loseStep(h, p.at, pcapRejectCut)
 			if h.next == seq+uint32(len(data)) {
 				h.next += uint32(p.lost)
 			}
@@ -127,7 +127,7 @@ func (t *tcpTable) packet(p *packet) {
 
 // connection finds or makes the connection that a segment belongs to, and the
 // segment's direction in it; -1 when it is of no use.
-func (t *tcpTable) connection(p *packet, flags uint8, data []byte) (i int32, dir int) {
+func (t *tcpTable) connection(p *pcapPacket, flags uint8, data []byte) (i int32, dir int) {
 	b := p.payload
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	e := endpoints{client: p.src, server: p.dst, clientPort: src, serverPort: dst, v6: p.v6, transport: picket.TransportTCP}
@@ -174,7 +174,7 @@ func (t *tcpTable) begin(e *endpoints, hash uint64) int32 {
 		t.unlink(i)
 	}
 	c := &t.conns[i]
-	segs := [2][]segment{c.half[0].segs[:0], c.half[1].segs[:0]}
+	segs := [2][]tcpSegment{c.half[0].segs[:0], c.half[1].segs[:0]}
 	*c = tcpConn{ends: *e, hash: hash, used: true}
 	c.half[0].segs, c.half[1].segs = segs[0], segs[1]
 	t.index.put(hash, uint32(i))
@@ -197,7 +197,7 @@ func (t *tcpTable) evict(i int32) {
 	}
 	for dir := range c.half {
 		if h := &c.half[dir]; len(h.buf) > 0 || len(h.segs) > 0 {
-			t.d.reject(rejectConnEvicted, c.at)
+			t.d.reject(pcapRejectConnEvicted, c.at)
 			break
 		}
 	}
@@ -265,7 +265,7 @@ func (t *tcpTable) closeConn(c *tcpConn) {
 		t.deliverAll(c, dir)
 		h := &c.half[dir]
 		if len(h.buf) > 0 {
-			t.d.reject(rejectUnfinished, c.at)
+			t.d.reject(pcapRejectUnfinished, c.at)
 		}
 		t.reset(h)
 	}
