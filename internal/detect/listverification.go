@@ -9,11 +9,14 @@ import (
 // Start thresholds of list-verification.
 const (
 	listMin       = 15
-	listMinBlind  = 40   // without zone data
+	listMinBlind  = 60   // without zone data
 	listContained = 0.6  // share of asked names that exist or existed
-	listBreadth   = 0.10 // of the zone's current and retired names
-	listNovel     = 0.5  // share of them that nobody else had asked
-	listRepeats   = 0.3  // repeats per name
+	listBreadth   = 0.45 // of the zone's current and retired names, or
+	listSome      = 0.10 // this when the past shows in the list:
+	listPast      = 0.15 // share of retired names among those that exist or existed
+	listMinPast   = 6
+	listNovel     = 0.5 // share of them that nobody else had asked
+	listRepeats   = 0.3 // repeats per name
 	listWindow    = 24 * 3600e9
 )
 
@@ -73,13 +76,18 @@ func (d *listVerification) Observe(ev *Event, st State) {
 }
 
 func (s *listState) broad(z *picket.Zone) bool {
-	k := float64(s.known)
-	need := float64(listMinBlind)
-	if !z.Inferred {
-		need = max(listMin, listBreadth*float64(z.Live+z.Retired))
+	k, all := float64(s.known), float64(z.Live+z.Retired)
+	if k < listContained*float64(s.known+s.never) || float64(s.novel) < listNovel*k || float64(s.repeats) > listRepeats*k {
+		return false
 	}
-	return k >= need && k >= listContained*float64(s.known+s.never) &&
-		float64(s.novel) >= listNovel*k && float64(s.repeats) <= listRepeats*k
+	past := s.retired >= listMinPast && float64(s.retired) >= listPast*k
+	switch {
+	case z.Inferred:
+		return s.known >= listMinBlind
+	case past:
+		return k >= max(listMin, listSome*all)
+	}
+	return k >= max(2*listMin, listBreadth*all)
 }
 
 func (d *listVerification) Describe(ep *Episode, st State) {

@@ -55,16 +55,13 @@ func (d *nsec3Walk) NewState() State { return &hashState{} }
 
 func (d *nsec3Walk) Observe(ev *Event, st State) {
 	s := st.(*hashState)
-	if ev.C.Zone == nil {
-		return
-	}
 	if ev.Q.Type == typeNSEC3 {
 		ev.markOnce(&s.mark)
 		s.asked++
 		d.e.raise(ev, d.det, s.mark)
 		return
 	}
-	if !ev.First || !hasNSEC3(ev.Q.Response.Denials) {
+	if ev.C.Zone == nil || !ev.First || !hasNSEC3(ev.Q.Response.Denials) {
 		return
 	}
 	ev.markOnce(&s.mark)
@@ -146,8 +143,12 @@ func (d *nsec3Walk) Describe(ep *Episode, st State) {
 	if s.asked > 0 && s.asked < 3 && s.queries < hashQueries {
 		ep.Severity = picket.SeverityLow
 	}
+	zone := "a name in no watched zone"
+	if ep.Zone != nil {
+		zone = ep.Zone.Name
+	}
 	ep.Summary = fmt.Sprintf("One source collects the NSEC3 hash intervals of %s (%d disclosed by %d questions, %d questions for the NSEC3 type): with them names can be guessed offline.",
-		ep.Zone.Name, s.n, s.queries, s.asked)
+		zone, s.n, s.queries, s.asked)
 	ep.Limits = "Guessing the names behind the hashes happens offline and is never visible; DNSSEC debuggers collect some intervals too."
 	ep.Features = append(ep.Features,
 		picket.Feature{Name: "share of questions that disclosed a new interval", Value: round2(float64(s.fresh) / float64(max(s.queries, 1))), Threshold: hashShare},

@@ -24,8 +24,9 @@ var nsecWalkSpec = Spec{
 // answer disclosed, or lies right behind it in canonical order. Where the log has
 // no denials, the zone's own order tells the next name.
 type nsecWalk struct {
-	e   *Engine
-	det int
+	e       *Engine
+	det     int
+	scratch [dnsname.MaxLen]byte
 }
 
 type walkState struct {
@@ -76,8 +77,7 @@ func (d *nsecWalk) follows(ev *Event, s *walkState) (base []byte, ok bool) {
 		return nil, false
 	}
 	label := firstLabel(name)
-	var buf [dnsname.MaxLen]byte
-	trimmed := buf[:0]
+	trimmed := d.scratch[:0]
 	if c := label[len(label)-1]; len(label) > 1 && (c == 0 || c == '-' || c == '0') {
 		trimmed = append(trimmed, byte(len(label)-1))
 		trimmed = append(trimmed, label[:len(label)-1]...)
@@ -92,7 +92,7 @@ func (d *nsecWalk) follows(ev *Event, s *walkState) (base []byte, ok bool) {
 			case n == ev.Sfx.Hash[1] && len(label) <= 2:
 				return parent, true
 			case len(trimmed) > 0 && n == d.e.words.hasher.Name(trimmed):
-				return name, true
+				return trimmed, true
 			}
 		}
 		return nil, false
@@ -106,7 +106,7 @@ func (d *nsecWalk) follows(ev *Event, s *walkState) (base []byte, ok bool) {
 	if len(label) <= 2 && (label[0] == 0 || label[0] == '0') {
 		base = parent
 	} else if len(trimmed) > 0 {
-		base = name
+		base = trimmed
 	}
 	rank, _, ok := d.e.cfg.Order.Rank(ev.C.Zone, base)
 	if !ok {
@@ -122,13 +122,8 @@ func (d *nsecWalk) step(ev *Event, s *walkState, base []byte) {
 	if base == nil {
 		base = ev.Q.Name
 	}
-	if s.steps > 0 && dnsname.Compare(base, s.last) <= 0 {
-		if string(base) == string(s.last) {
-			return
-		}
-		if !ev.Src.opened(d.det) {
-			s.steps, s.mark = 0, Mark{}
-		}
+	if len(s.last) > 0 && dnsname.Compare(base, s.last) <= 0 {
+		return
 	}
 	s.last = append(s.last[:0], base...)
 	s.query = ev.Src.Queries

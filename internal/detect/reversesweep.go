@@ -12,7 +12,7 @@ import (
 const (
 	sweepMin      = 32     // distinct addresses of one /24
 	sweepWindow   = 3600e9 // within this
-	sweepMissing  = 0.15   // share without a name, or
+	sweepMissing  = 0.4    // share without a name, or
 	sweepAdjacent = 0.5    // share asked right after a neighbour, or
 	sweepBroad    = 96     // this many addresses of the /24
 	treeSiblings  = 12     // of the 16 children of a node of ip6.arpa

@@ -11,6 +11,9 @@ const (
 	serviceWindow    = 600e9
 	serviceMin       = 12
 	serviceDirectory = 3 // names of Windows directory clients count at most this much
+	serviceBurst     = 8 // services of any kind that one stub asks within
+	serviceBurstTime = 60e9
+	serviceBurstKind = 4 // at the least so many of them no directory service
 )
 
 var serviceSurveySpec = Spec{
@@ -80,7 +83,7 @@ func (d *serviceSurvey) Observe(ev *Event, st State) {
 		ev.mark(&s.mark)
 	}
 	s.best = max(s.best, count)
-	if count >= serviceMin || s.misspelt > 0 && count >= 5 {
+	if count >= serviceMin || s.misspelt > 0 && count >= 5 || ev.Src.Kind() == picket.SourceDirect && s.burst(ev.Q.Time) {
 		d.e.raise(ev, d.det, s.mark)
 	}
 }
@@ -119,6 +122,20 @@ func (s *serviceState) add(pair uint64, now int64, directory bool) int {
 		}
 	}
 	return count + min(dirs, serviceDirectory)
+}
+
+// burst reports that many services of several kinds were asked at once.
+func (s *serviceState) burst(now int64) bool {
+	all, other := 0, 0
+	for i := range s.n {
+		if now-s.at[i] <= serviceBurstTime {
+			all++
+			if !s.directory[i] {
+				other++
+			}
+		}
+	}
+	return all >= serviceBurst && other >= serviceBurstKind
 }
 
 // isNumber reports a port label, as in _25._tcp (TLSA, RFC 6698).

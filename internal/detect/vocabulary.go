@@ -85,6 +85,10 @@ openpgpkey enterpriseregistration enterpriseenrollment msoid broadcasthost local
 const suffixes = `com net org info biz edu gov mil arpa local lan home internal intranet localdomain corp domain workgroup
 example test invalid localhost onion belkin dlink gateway router mshome cloud online site xyz top club shop`
 
+// topLevels are labels that, alone below the apex, show a resolver with QNAME
+// minimisation (RFC 9156) on its way to a leaked foreign name.
+const topLevels = `com net org info biz edu gov mil arpa localdomain`
+
 // vocabulary answers questions about labels.
 type vocabulary struct {
 	hasher     dnsname.Hasher
@@ -95,7 +99,7 @@ type vocabulary struct {
 }
 
 func newVocabulary(h dnsname.Hasher) *vocabulary {
-	v := &vocabulary{hasher: h, core: set(h, words), everywhere: set(h, everywhere), suffixes: set(h, suffixes)}
+	v := &vocabulary{hasher: h, core: set(h, words), everywhere: set(h, everywhere+" "+topLevels), suffixes: set(h, suffixes)}
 	v.train()
 	return v
 }

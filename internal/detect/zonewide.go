@@ -34,12 +34,13 @@ type ZoneEngine struct {
 	swept int64
 }
 
-// zoneWide is the last minute of one zone.
+// zoneWide is the last minute of one zone, and the retired names of a longer time.
 type zoneWide struct {
 	zone    *picket.Zone
 	ring    [floodWindow]Summary
 	flood   *zoneEpisode
 	samples [][]byte
+	retired retiredWide
 }
 
 // zoneEpisode is an open finding over a whole zone.
@@ -62,7 +63,7 @@ func NewZoneEngine(cfg Config) *ZoneEngine {
 
 // Observe takes what one second brought to one zone.
 func (e *ZoneEngine) Observe(s *Summary) {
-	if s.Zone == nil || slices.Contains(e.cfg.Disabled, randomFlood) {
+	if s.Zone == nil {
 		return
 	}
 	z := e.zones[s.Zone.ID]
@@ -88,7 +89,12 @@ func (e *ZoneEngine) Observe(s *Summary) {
 			z.samples[int(s.Second)%maxSamples] = append(z.samples[int(s.Second)%maxSamples][:0], s.Samples[i]...)
 		}
 	}
-	e.judge(z, s)
+	if !slices.Contains(e.cfg.Disabled, randomFlood) {
+		e.judge(z, s)
+	}
+	if !slices.Contains(e.cfg.Disabled, retiredNamesSpec.Name) {
+		e.judgeRetired(z, s)
+	}
 }
 
 // judge decides about the minute that ends with s.
@@ -144,6 +150,7 @@ func (e *ZoneEngine) Advance(now int64) {
 	}
 	e.swept = now
 	for _, z := range e.ordered() {
+		e.advanceRetired(z, now)
 		switch {
 		case z.flood == nil:
 		case now/1e9-z.flood.last > 10*floodWindow:
@@ -159,6 +166,9 @@ func (e *ZoneEngine) Flush() {
 	for _, z := range e.ordered() {
 		if z.flood != nil {
 			e.send(z, true)
+		}
+		if z.retired.open {
+			e.sendRetired(z, true)
 		}
 	}
 }
