@@ -14,7 +14,7 @@ const (
 	listBreadth   = 0.45 // of the zone's current and retired names, or
 	listSome      = 0.10 // this when the past shows in the list:
 	listPast      = 0.15 // share of retired names among those that exist or existed
-	listMinPast   = 6
+	listMinPast   = 8
 	listNovel     = 0.5 // share of them that nobody else had asked
 	listRepeats   = 0.3 // repeats per name
 	listWindow    = 24 * 3600e9

@@ -78,7 +78,7 @@ func (d *nsecWalk) follows(ev *Event, s *walkState) (base []byte, ok bool) {
 	}
 	label := firstLabel(name)
 	trimmed := d.scratch[:0]
-	if c := label[len(label)-1]; len(label) > 1 && (c == 0 || c == '-' || c == '0') {
+	if c := label[len(label)-1]; len(label) > 1 && (c == 0 || c == '-' || c == '0' || c == label[len(label)-2]) {
 		trimmed = append(trimmed, byte(len(label)-1))
 		trimmed = append(trimmed, label[:len(label)-1]...)
 		trimmed = append(trimmed, name[1+len(label):]...)
@@ -122,8 +122,12 @@ func (d *nsecWalk) step(ev *Event, s *walkState, base []byte) {
 	if base == nil {
 		base = ev.Q.Name
 	}
-	if len(s.last) > 0 && dnsname.Compare(base, s.last) <= 0 {
-		return
+	if len(s.last) > 0 {
+		// A walk goes forward; it may try several names behind the same owner.
+		order := dnsname.Compare(base, s.last)
+		if order < 0 || order == 0 && string(base) == string(ev.Q.Name) {
+			return
+		}
 	}
 	s.last = append(s.last[:0], base...)
 	s.query = ev.Src.Queries
