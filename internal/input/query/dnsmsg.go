@@ -12,12 +12,12 @@ import (
 // Reasons why a DNS message cannot be used, as told to Accounting. The empty
 // reason means that it can.
 const (
-	badMsgShort       = "message shorter than its header"
-	badMsgNoQuestion  = "no question"
-	badMsgQuestions   = "several questions"
-	badMsgName        = "bad name in question"
-	badMsgQuestionEnd = "message ends in the question"
-	badMsgRecord      = "bad record in response"
+	reasonShort       = "message shorter than its header"
+	reasonNoQuestion  = "no question"
+	reasonQuestions   = "several questions"
+	reasonName        = "bad name in question"
+	reasonQuestionEnd = "message ends in the question"
+	reasonRecord      = "bad record in response"
 )
 
 // DNS header bits (RFC 1035 §4.1.1, RFC 4035 §3) and record types read here.
@@ -93,7 +93,7 @@ func (m *Message) Opcode() uint8 { return uint8(m.Bits >> 11 & 0xf) }
 // §5.4, RFC 8490) ask for no name.
 func (m *Message) Parse(msg []byte) (reason string) {
 	if len(msg) < dnsHeaderLen {
-		return badMsgShort
+		return reasonShort
 	}
 	m.header(msg)
 	return m.question()
@@ -103,19 +103,19 @@ func (m *Message) Parse(msg []byte) (reason string) {
 func (m *Message) question() (reason string) {
 	if n := m.Counts[0]; n != 1 {
 		if n == 0 {
-			return badMsgNoQuestion
+			return reasonNoQuestion
 		}
-		return badMsgQuestions
+		return reasonQuestions
 	}
 	name, next, mixed, err := appendName(m.nameBuf[:0], m.msg, dnsHeaderLen)
 	if err != nil {
 		if err == dnsname.ErrTruncated {
-			return badMsgQuestionEnd
+			return reasonQuestionEnd
 		}
-		return badMsgName
+		return reasonName
 	}
 	if next+4 > len(m.msg) {
-		return badMsgQuestionEnd
+		return reasonQuestionEnd
 	}
 	m.Name, m.Mixed, m.body = name, mixed, next+4
 	m.Type = binary.BigEndian.Uint16(m.msg[next:])
@@ -316,7 +316,7 @@ func (s *responseScan) sections() string {
 	for i := range int(m.Counts[1]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return badMsgRecord
+			return reasonRecord
 		}
 		if i == 0 {
 			s.firstOwner(off)
@@ -329,7 +329,7 @@ func (s *responseScan) sections() string {
 	for range int(m.Counts[2]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return badMsgRecord
+			return reasonRecord
 		}
 		switch rr.typ {
 		case typeSOA:
@@ -350,7 +350,7 @@ func (s *responseScan) sections() string {
 	for range int(m.Counts[3]) {
 		next := rr.read(m.msg, off)
 		if next <= 0 {
-			return badMsgRecord
+			return reasonRecord
 		}
 		if rr.typ == typeOPT {
 			s.q.Rcode |= picket.Rcode(rr.ttl >> 24 << 4)

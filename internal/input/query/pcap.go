@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"io"
+	"math/bits"
 	"net/netip"
 	"time"
 
@@ -13,19 +14,19 @@ import (
 
 // Reasons told to Accounting.Skip: packets that are no DNS telemetry.
 const (
-	pcapSkipNotIP        = "not IP"
-	pcapSkipLink         = "link type not supported"
-	pcapSkipTransport    = "not UDP or TCP"
-	pcapSkipPort         = "not port 53"
-	pcapSkipMDNS         = "mDNS"
-	pcapSkipServer       = "other server"
-	pcapSkipDuplicate    = "duplicate packet"
-	pcapSkipWrongWay     = "message against its direction"
-	pcapSkipDSO          = "DNS stateful operation"
-	pcapSkipContinuation = "transfer continuation"
-	pcapSkipLate         = "late response"
-	pcapSkipNameless     = "response without question"
-	pcapSkipCrowded      = "response among too many like queries"
+	skipNotIP        = "not IP"
+	skipLink         = "link type not supported"
+	skipTransport    = "not UDP or TCP"
+	skipPort         = "not port 53"
+	skipMDNS         = "mDNS"
+	skipServer       = "other server"
+	skipDuplicate    = "duplicate packet"
+	skipWrongWay     = "message against its direction"
+	skipDSO          = "DNS stateful operation"
+	skipContinuation = "transfer continuation"
+	skipLate         = "late response"
+	skipNameless     = "response without question"
+	skipCrowded      = "response among too many like queries"
 )
 
 // Reasons told to Accounting.Reject, beside those of Message.
@@ -81,20 +82,19 @@ type pcapDecoder struct {
 	servers []netip.Prefix
 	wait    int64
 	seed    maphash.Seed
+	secret  [5]uint64 // odd, for quicker hashes
 
-	clock   pcapClock
+	clock   clock
 	sweepAt int64
-	pend    *pendingRing
+	pend    *pending
 	frags   *fragTable
 	tcp     *tcpTable
-	dups    stampTable
-	late    stampTable
+	dups    stamps
+	late    stamps
 	stopped bool // the sink has failed
 
-	msg     Message
-	q       picket.Query
-	key     [40]byte
-	scratch [48 + fullHash + 16]byte
+	msg Message
+	q   picket.Query
 
 	lastServer   [16]byte // what the latest server address was found to be
 	lastServerOK bool
@@ -111,6 +111,9 @@ func newPcapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) 
 	}
 	if d.wait <= 0 {
 		d.wait = int64(defaultAnswerWait)
+	}
+	for i := range d.secret {
+		d.secret[i] = maphash.Comparable(d.seed, i) | 1
 	}
 	d.clock.limit = max(int64(time.Minute), 2*d.wait)
 	d.pend = newPending(opt.Sensor, d.emit)
@@ -130,6 +133,7 @@ type pcapPacket struct {
 	proto    uint8
 	mark     uint32 // IPv4 identification or IPv6 flow label
 	payload  []byte
+	raw      []byte // from the addresses to the payload's end; nil when put together from fragments
 }
 
 // frame takes one captured frame.
@@ -166,7 +170,7 @@ func (d *pcapDecoder) reject(reason string, at int64) {
 }
 
 // emit hands a query on.
-func (d *pcapDecoder) emit(q *picket.Query, s *pendingSlot) error {
+func (d *pcapDecoder) emit(q *picket.Query, s *slot) error {
 	if s.echo || q.Flags&picket.FlagResponse == 0 {
 		d.late.mark(s.lateKey(q.Name), s.deadline)
 	}
@@ -212,7 +216,7 @@ func (d *pcapDecoder) transport(p *pcapPacket) {
 	case protoTCP:
 		d.tcp.packet(p)
 	default:
-		d.acct.Skip(pcapSkipTransport)
+		d.acct.Skip(skipTransport)
 	}
 }
 
@@ -243,20 +247,20 @@ func (d *pcapDecoder) udp(p *pcapPacket) {
 	}
 	msg := b[8:n]
 	if len(msg) < dnsHeaderLen {
-		d.reject(badMsgShort, p.at)
+		d.reject(reasonShort, p.at)
 		return
 	}
 	response := msg[2]&0x80 != 0
 	if response != toClient && response == toServer {
-		d.acct.Skip(pcapSkipWrongWay)
+		d.acct.Skip(skipWrongWay)
 		return
 	}
 	sample := fullHash
 	if response {
 		sample = headHash
 	}
-	if d.duplicate(p, b[:n], 0, sample) {
-		d.acct.Skip(pcapSkipDuplicate)
+	if p.raw != nil && d.duplicate(p, sample) {
+		d.acct.Skip(skipDuplicate)
 		return
 	}
 	e := endpoints{client: p.src, server: p.dst, clientPort: src, serverPort: dst, v6: p.v6, transport: picket.TransportUDP}
@@ -268,26 +272,40 @@ func (d *pcapDecoder) udp(p *pcapPacket) {
 
 func (d *pcapDecoder) skipPorts(src, dst uint16) {
 	if src == portMDNS || dst == portMDNS {
-		d.acct.Skip(pcapSkipMDNS)
+		d.acct.Skip(skipMDNS)
 		return
 	}
-	d.acct.Skip(pcapSkipPort)
+	d.acct.Skip(skipPort)
 }
 
-// duplicate reports whether the same IP payload, by the same header, was seen a
-// moment ago: a capture on two interfaces sees each packet twice. The hash is
+// duplicate reports whether the same IP packet was seen a moment ago: a capture
+// on two interfaces sees each packet twice. Addresses and payload are hashed as
+// they lie; hop limit and checksum may differ and are left out. The hash is
 // keyed and covers all of a query that names something, so that nobody can pass
 // one query off as a copy of another.
-func (d *pcapDecoder) duplicate(p *pcapPacket, b []byte, offset uint16, sample int) bool {
-	s := d.scratch[:0]
-	s = append(append(s, p.src[:]...), p.dst[:]...)
-	s = binary.LittleEndian.AppendUint32(s, p.mark)
-	s = binary.LittleEndian.AppendUint32(s, uint32(len(b)))
-	s = append(s, p.proto, byte(offset), byte(offset>>8))
-	if len(b) > sample+16 {
-		s = append(append(s, b[:sample]...), b[len(b)-16:]...)
-	} else {
-		s = append(s, b...)
-	}
-	return d.dups.seen(maphash.Bytes(d.seed, s), p.time, int64(duplicateWindow))
+func (d *pcapDecoder) duplicate(p *pcapPacket, sample int) bool {
+	b := p.raw
+	h := mum(uint64(p.mark)<<32|uint64(len(b)), d.secret[0])
+	h ^= maphash.Bytes(d.seed, b[:min(len(b), sample)])
+	return d.dups.seen(h, p.time, int64(duplicateWindow))
 }
+
+// mum multiplies and folds the product.
+func mum(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
+}
+
+// hash is the keyed hash by which a transaction or, with id 0, a TCP connection
+// is known.
+func (d *pcapDecoder) hash(e *endpoints, id uint16) uint64 {
+	k := &d.secret
+	h := mum(uint64(e.clientPort)<<48|uint64(e.serverPort)<<32|uint64(id)<<16|uint64(e.transport)^k[0], k[1])
+	if e.v6 {
+		h = mum(le64(e.client[:])^h, le64(e.server[:])^k[2]) ^ k[3]
+		return mum(le64(e.client[8:])^h, le64(e.server[8:])^k[4])
+	}
+	return mum(le64(e.client[8:])^h, le64(e.server[8:])^k[2])
+}
+
+func le64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

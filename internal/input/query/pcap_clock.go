@@ -2,10 +2,10 @@ package query
 
 import "time"
 
-// pcapClock is the decoder's own time: it goes with the capture's but never back,
+// clock is the decoder's own time: it goes with the capture's but never back,
 // and one packet with a wrong timestamp does not move it. The difference is what
 // counts for waiting; events keep the time the capture gives them.
-type pcapClock struct {
+type clock struct {
 	now   int64 // monotone, starts at 0
 	last  int64 // the capture's time that now stands for
 	limit int64 // the furthest a single step goes; longer than anything waits
@@ -15,7 +15,7 @@ type pcapClock struct {
 }
 
 // tick takes a packet's time and returns the clock's.
-func (c *pcapClock) tick(t int64) int64 {
+func (c *clock) tick(t int64) int64 {
 	const far = int64(time.Minute)
 	if !c.begun {
 		c.begun, c.last = true, t
@@ -48,23 +48,23 @@ func (c *pcapClock) tick(t int64) int64 {
 
 // stamps remembers when keyed hashes were last seen, in a fixed table: a later
 // hash may push out an earlier one. An entry is 40 bits of hash and 24 of time.
-type stampTable struct {
+type stamps struct {
 	table []uint64
 	shift uint // log2 of the time unit in nanoseconds
 }
 
-func newStamps(size int, shift uint) stampTable { return stampTable{make([]uint64, size), shift} }
+func newStamps(size int, shift uint) stamps { return stamps{make([]uint64, size), shift} }
 
 const stampTime = 1<<24 - 1
 
 // mark notes hash at time t.
-func (s *stampTable) mark(hash uint64, t int64) {
+func (s *stamps) mark(hash uint64, t int64) {
 	s.table[hash&uint64(len(s.table)-1)] = hash&^stampTime | uint64(t>>s.shift)&stampTime
 }
 
 // within reports whether hash was noted at most window before or after t, to the
 // time unit.
-func (s *stampTable) within(hash uint64, t, window int64) bool {
+func (s *stamps) within(hash uint64, t, window int64) bool {
 	x := s.table[hash&uint64(len(s.table)-1)]
 	if (x^hash)&^stampTime != 0 || x == 0 {
 		return false
@@ -78,7 +78,7 @@ func (s *stampTable) within(hash uint64, t, window int64) bool {
 }
 
 // seen is within, then mark when it was not.
-func (s *stampTable) seen(hash uint64, t, window int64) bool {
+func (s *stamps) seen(hash uint64, t, window int64) bool {
 	if s.within(hash, t, window) {
 		return true
 	}

@@ -59,9 +59,9 @@ func (t *fragTable) add(p *pcapPacket, id uint32, offset int, more bool) {
 		return
 	}
 	mark := p.mark
-	p.mark = id
-	if t.d.duplicate(p, p.payload, uint16(offset), fullHash) {
-		t.d.acct.Skip(pcapSkipDuplicate)
+	p.mark = id ^ uint32(offset)<<16
+	if t.d.duplicate(p, fullHash) {
+		t.d.acct.Skip(skipDuplicate)
 		return
 	}
 	p.mark = mark
@@ -87,7 +87,7 @@ func (t *fragTable) add(p *pcapPacket, id uint32, offset int, more bool) {
 	}
 	if g.ignored == "" && len(g.have) == 1 && g.have[0] == (fragStretch{0, g.total}) {
 		whole := *p
-		whole.payload = g.buf[:g.total]
+		whole.payload, whole.raw = g.buf[:g.total], nil
 		t.d.transport(&whole)
 		t.drop(g)
 	}
@@ -96,11 +96,11 @@ func (t *fragTable) add(p *pcapPacket, id uint32, offset int, more bool) {
 // unwanted returns why a datagram whose first fragment is p is no DNS, or "".
 func (t *fragTable) unwanted(p *pcapPacket) string {
 	if p.proto != protoUDP && p.proto != protoTCP {
-		return pcapSkipTransport
+		return skipTransport
 	}
 	b := p.payload
 	if len(b) >= 4 && !t.d.isPort(binary.BigEndian.Uint16(b)) && !t.d.isPort(binary.BigEndian.Uint16(b[2:])) {
-		return pcapSkipPort
+		return skipPort
 	}
 	return ""
 }

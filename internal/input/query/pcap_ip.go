@@ -27,7 +27,7 @@ func (d *pcapDecoder) ipv4(f *pcapFrame, b []byte) {
 		return
 	}
 	if b[9] != protoUDP && b[9] != protoTCP {
-		d.acct.Skip(pcapSkipTransport)
+		d.acct.Skip(skipTransport)
 		return
 	}
 	head, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:]))
@@ -55,7 +55,7 @@ func (d *pcapDecoder) ipv4(f *pcapFrame, b []byte) {
 	copy(p.dst[:12], mapped[:])
 	copy(p.dst[12:], b[16:20])
 	p.mark = uint32(binary.BigEndian.Uint16(b[4:]))
-	p.payload = b[head:total]
+	p.payload, p.raw = b[head:total], b[12:total]
 	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
 		d.frags.add(&p, p.mark, int(frag&0x1fff)*8, frag&0x2000 != 0)
 		return
@@ -83,7 +83,7 @@ func (d *pcapDecoder) ipv6(f *pcapFrame, b []byte) {
 	}
 	copy(p.src[:], b[8:24])
 	copy(p.dst[:], b[24:40])
-	p.mark = binary.BigEndian.Uint32(b) & 0xfffff
+	p.mark, p.raw = binary.BigEndian.Uint32(b)&0xfffff, b[8:end]
 	for at := 40; ; {
 		rest := b[at:end]
 		size := 0

@@ -42,29 +42,29 @@ func network(link uint32, b []byte) (ip []byte, skip string) {
 	case linkNull, linkLoop:
 		// The address family's number differs between systems; the packet tells its version.
 		if len(b) < 4 {
-			return nil, pcapSkipNotIP
+			return nil, skipNotIP
 		}
 		return b[4:], ""
 	default:
 		if !linkKnown(link) {
-			return nil, pcapSkipLink
+			return nil, skipLink
 		}
 		return b, ""
 	}
 	if len(b) < at {
-		return nil, pcapSkipNotIP
+		return nil, skipNotIP
 	}
 	kind = binary.BigEndian.Uint16(b[kind:])
 	b = b[at:]
 	for kind == 0x8100 || kind == 0x88a8 || kind == 0x9100 { // VLAN tags, each four bytes
 		if len(b) < 4 {
-			return nil, pcapSkipNotIP
+			return nil, skipNotIP
 		}
 		kind = binary.BigEndian.Uint16(b[2:])
 		b = b[4:]
 	}
 	if kind != etherIPv4 && kind != etherIPv6 {
-		return nil, pcapSkipNotIP
+		return nil, skipNotIP
 	}
 	return b, ""
 }

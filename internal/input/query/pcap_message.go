@@ -2,27 +2,25 @@ package query
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 )
 
 // message takes one DNS message between e's ends; conn is its TCP connection.
 func (d *pcapDecoder) message(msg []byte, e *endpoints, p *pcapPacket, conn *tcpConn) {
 	if len(msg) < dnsHeaderLen {
-		d.reject(badMsgShort, p.at)
+		d.reject(reasonShort, p.at)
 		return
 	}
 	if !d.isServer(e) {
-		d.acct.Skip(pcapSkipServer)
+		d.acct.Skip(skipServer)
 		return
 	}
 	m := &d.msg
 	m.header(msg)
 	if m.Opcode() == opcodeDSO {
-		d.acct.Skip(pcapSkipDSO)
+		d.acct.Skip(skipDSO)
 		return
 	}
-	e.tuple(&d.key, m.ID)
-	hash := maphash.Bytes(d.seed, d.key[:])
+	hash := d.hash(e, m.ID)
 	var err error
 	if m.IsResponse() {
 		err = d.response(hash, e, p, conn)
@@ -38,7 +36,7 @@ func (d *pcapDecoder) message(msg []byte, e *endpoints, p *pcapPacket, conn *tcp
 func (d *pcapDecoder) query(hash uint64, e *endpoints, p *pcapPacket) error {
 	m := &d.msg
 	if reason := m.question(); reason != "" {
-		if p.cut && reason == badMsgQuestionEnd {
+		if p.cut && reason == reasonQuestionEnd {
 			reason = pcapRejectCut
 		}
 		d.reject(reason, p.at)
@@ -55,7 +53,7 @@ func (d *pcapDecoder) query(hash uint64, e *endpoints, p *pcapPacket) error {
 }
 
 // stamp writes into a new slot what add does not know.
-func (d *pcapDecoder) stamp(s *pendingSlot, hash uint64, e *endpoints, p *pcapPacket) {
+func (d *pcapDecoder) stamp(s *slot, hash uint64, e *endpoints, p *pcapPacket) {
 	s.time, s.deadline = p.time, d.clock.now+d.wait
 	s.hash, s.ends, s.echo = hash, *e, false
 }
@@ -93,28 +91,28 @@ func (d *pcapDecoder) unmatched(hash uint64, e *endpoints, p *pcapPacket, conn *
 			s := d.pend.slot(conn.xferSeq)
 			s.answers = uint16(min(int(s.answers)+int(m.Counts[1]), 0xffff))
 		} else {
-			d.acct.Skip(pcapSkipContinuation)
+			d.acct.Skip(skipContinuation)
 		}
 		return nil
 	}
 	if crowded {
-		d.acct.Skip(pcapSkipCrowded)
+		d.acct.Skip(skipCrowded)
 		return nil
 	}
 	if reason := m.question(); reason != "" {
 		switch {
-		case reason == badMsgNoQuestion:
-			d.acct.Skip(pcapSkipNameless)
-		case p.cut && reason == badMsgQuestionEnd:
+		case reason == reasonNoQuestion:
+			d.acct.Skip(skipNameless)
+		case p.cut && reason == reasonQuestionEnd:
 			d.reject(pcapRejectResponseCut, p.at)
 		default:
 			d.reject(reason, p.at)
 		}
 		return nil
 	}
-	echo := pendingSlot{hash: hash, typ: m.Type}
+	echo := slot{hash: hash, typ: m.Type}
 	if d.late.within(echo.lateKey(m.Name), d.clock.now, int64(lateWindow)) {
-		d.acct.Skip(pcapSkipLate)
+		d.acct.Skip(skipLate)
 		return nil
 	}
 	m.FillEcho(&d.q)
@@ -130,7 +128,7 @@ func (d *pcapDecoder) unmatched(hash uint64, e *endpoints, p *pcapPacket, conn *
 }
 
 // lateKey is what a response that comes too late is recognised by.
-func (s *pendingSlot) lateKey(name []byte) uint64 {
+func (s *slot) lateKey(name []byte) uint64 {
 	key := s.hash ^ uint64(s.typ)*0x9e3779b97f4a7c15 ^ uint64(len(name))*0xe7037ed1a0b428db
 	if len(name) >= 8 {
 		key ^= binary.LittleEndian.Uint64(name) * 0x8ebc6af09c88c6e3
@@ -154,7 +152,7 @@ func (c *tcpConn) transferring(id uint16) bool { return c != nil && c.xfer && c.
 // match finds the oldest waiting query with this hash whose question is that of
 // the response m; a response without question fits the oldest. crowded means
 // that there were too many to look at all.
-func (p *pendingRing) match(hash uint64, m *Message) (seq uint64, crowded bool) {
+func (p *pending) match(hash uint64, m *Message) (seq uint64, crowded bool) {
 	at, ok := p.index.find(hash)
 	if !ok {
 		return 0, false

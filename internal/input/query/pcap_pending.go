@@ -22,9 +22,9 @@ type endpoints struct {
 	transport              picket.Transport
 }
 
-// pendingSlot is one waiting query. It holds no pointers, so the ring is nothing to
+// slot is one waiting query. It holds no pointers, so the ring is nothing to
 // the garbage collector; names and details lie in the ring's bytes.
-type pendingSlot struct {
+type slot struct {
 	time     int64  // of the query, as the capture tells it
 	deadline int64  // by the decoder's own clock, see clock
 	hash     uint64 // of ends and id
@@ -48,14 +48,14 @@ type pendingSlot struct {
 	echo     bool // made up from a response
 }
 
-// pendingRing is a ring of queries in capture order. A query leaves at the head, and
+// pending is a ring of queries in capture order. A query leaves at the head, and
 // only there, when it is answered, has waited long enough, or room is needed; so
 // what leaves is in capture order too. Bytes are taken in a second ring and
 // given back in the same order.
-type pendingRing struct {
-	slots      []pendingSlot // power of two
-	head, tail uint64        // sequence numbers; the first is 1, so that 0 means none
-	index      hashIndex     // hash → slot number of the oldest waiting query with it
+type pending struct {
+	slots      []slot    // power of two
+	head, tail uint64    // sequence numbers; the first is 1, so that 0 means none
+	index      hashIndex // hash → slot number of the oldest waiting query with it
 	last       []uint64
 	bytes      []byte // power of two
 	from, to   uint64 // live bytes
@@ -64,14 +64,14 @@ type pendingRing struct {
 
 	query picket.Query // reused for each emission
 	den   [picket.MaxDenials]picket.Denial
-	emit  func(q *picket.Query, s *pendingSlot) error
+	emit  func(q *picket.Query, s *slot) error
 	err   error // of emit; nothing goes on after it
 }
 
-func newPending(sensor string, emit func(*picket.Query, *pendingSlot) error) *pendingRing {
+func newPending(sensor string, emit func(*picket.Query, *slot) error) *pending {
 	const slots, bytes = 256, 1 << 15
-	p := &pendingRing{
-		slots: make([]pendingSlot, slots), last: make([]uint64, slots), head: 1, tail: 1,
+	p := &pending{
+		slots: make([]slot, slots), last: make([]uint64, slots), head: 1, tail: 1,
 		index: newIndex(2 * slots), bytes: make([]byte, bytes),
 		maxSlots: maxPending, maxBytes: maxPendingBytes, emit: emit,
 	}
@@ -79,13 +79,13 @@ func newPending(sensor string, emit func(*picket.Query, *pendingSlot) error) *pe
 	return p
 }
 
-func (p *pendingRing) slot(seq uint64) *pendingSlot { return &p.slots[seq&uint64(len(p.slots)-1)] }
+func (p *pending) slot(seq uint64) *slot { return &p.slots[seq&uint64(len(p.slots)-1)] }
 
 // held reports whether the query with this sequence number is still in the ring.
-func (p *pendingRing) held(seq uint64) bool { return seq >= p.head && seq < p.tail }
+func (p *pending) held(seq uint64) bool { return seq >= p.head && seq < p.tail }
 
 // add takes a slot for q with its name and subnet. The slot is not yet waiting.
-func (p *pendingRing) add(q *picket.Query) (seq uint64, s *pendingSlot, err error) {
+func (p *pending) add(q *picket.Query) (seq uint64, s *slot, err error) {
 	if int(p.tail-p.head) == len(p.slots) {
 		if len(p.slots) < p.maxSlots {
 			p.growSlots()
@@ -141,7 +141,7 @@ func addressOf(a [16]byte, v6 bool) netip.Addr {
 }
 
 // wait makes the query findable by its hash.
-func (p *pendingRing) wait(seq uint64, s *pendingSlot) {
+func (p *pending) wait(seq uint64, s *slot) {
 	s.waiting = true
 	if first, ok := p.index.find(s.hash); ok {
 		last := &p.last[first]
@@ -155,15 +155,15 @@ func (p *pendingRing) wait(seq uint64, s *pendingSlot) {
 }
 
 // seqAt returns the sequence number of the query in slot number at.
-func (p *pendingRing) seqAt(at uint32) uint64 {
+func (p *pending) seqAt(at uint32) uint64 {
 	mask := uint64(len(p.slots) - 1)
 	return p.head + (uint64(at)-p.head)&mask
 }
 
-func (p *pendingRing) name(s *pendingSlot) []byte { return p.view(s.at, int(s.nameLen)) }
+func (p *pending) name(s *slot) []byte { return p.view(s.at, int(s.nameLen)) }
 
 // unwait takes the query out of the index; it is near the front of its chain.
-func (p *pendingRing) unwait(seq uint64, s *pendingSlot) {
+func (p *pending) unwait(seq uint64, s *slot) {
 	if !s.waiting {
 		return
 	}
@@ -191,7 +191,7 @@ func (p *pendingRing) unwait(seq uint64, s *pendingSlot) {
 }
 
 // answer stores what a response told, read into q, and marks the slot done.
-func (p *pendingRing) answer(seq uint64, q *picket.Query) error {
+func (p *pending) answer(seq uint64, q *picket.Query) error {
 	s := p.slot(seq)
 	p.unwait(seq, s)
 	r := &q.Response
@@ -243,7 +243,7 @@ func getBytes(b []byte) (v, rest []byte) {
 }
 
 // expire emits from the head what is answered or has waited until now.
-func (p *pendingRing) expire(now int64) error {
+func (p *pending) expire(now int64) error {
 	for p.head != p.tail {
 		if s := p.slot(p.head); !s.done && s.deadline > now {
 			return nil
@@ -256,7 +256,7 @@ func (p *pendingRing) expire(now int64) error {
 }
 
 // flush emits everything.
-func (p *pendingRing) flush() error {
+func (p *pending) flush() error {
 	for p.head != p.tail {
 		if err := p.release(); err != nil {
 			return err
@@ -266,7 +266,7 @@ func (p *pendingRing) flush() error {
 }
 
 // release emits the head.
-func (p *pendingRing) release() error {
+func (p *pending) release() error {
 	seq := p.head
 	s := p.slot(seq)
 	p.unwait(seq, s)
@@ -285,7 +285,7 @@ func (p *pendingRing) release() error {
 }
 
 // fill makes p.query of a slot.
-func (p *pendingRing) fill(s *pendingSlot) {
+func (p *pending) fill(s *slot) {
 	q := &p.query
 	q.Time = s.time
 	q.Client, q.Server = addressOf(s.ends.client, s.ends.v6), addressOf(s.ends.server, s.ends.v6)
@@ -320,13 +320,13 @@ func (p *pendingRing) fill(s *pendingSlot) {
 }
 
 // view returns n bytes at a position; take never lets them wrap.
-func (p *pendingRing) view(at uint64, n int) []byte {
+func (p *pending) view(at uint64, n int) []byte {
 	i := int(at & uint64(len(p.bytes)-1))
 	return p.bytes[i : i+n : i+n]
 }
 
 // take reserves n contiguous bytes, growing the ring or emptying its head.
-func (p *pendingRing) take(n int) (at uint64, err error) {
+func (p *pending) take(n int) (at uint64, err error) {
 	for {
 		size := uint64(len(p.bytes))
 		at = p.to
@@ -349,7 +349,7 @@ func (p *pendingRing) take(n int) (at uint64, err error) {
 
 // growBytes doubles the ring. Positions keep their meaning, and what did not
 // wrap in the small ring does not in the large one.
-func (p *pendingRing) growBytes() {
+func (p *pending) growBytes() {
 	old := p.bytes
 	p.bytes = make([]byte, 2*len(old))
 	for at := p.from; at < p.to; {
@@ -361,9 +361,9 @@ func (p *pendingRing) growBytes() {
 }
 
 // growSlots doubles the ring of slots and writes the index anew.
-func (p *pendingRing) growSlots() {
+func (p *pending) growSlots() {
 	old, oldLast := p.slots, p.last
-	p.slots, p.last = make([]pendingSlot, 2*len(old)), make([]uint64, 2*len(old))
+	p.slots, p.last = make([]slot, 2*len(old)), make([]uint64, 2*len(old))
 	oldMask, mask := uint64(len(old)-1), uint64(2*len(old)-1)
 	for seq := p.head; seq != p.tail; seq++ {
 		s := &old[seq&oldMask]

@@ -188,7 +188,7 @@ func checkManifest(t *testing.T, e *manifestEntry, l *ledger) {
 		}
 	}
 	eq("queries", got.Queries, e.Queries)
-	eq("responses", got.Responses+l.skipped[pcapSkipContinuation], e.Responses)
+	eq("responses", got.Responses+l.skipped[skipContinuation], e.Responses)
 	eq("tcp queries", got.TCP, e.TCP)
 	eq("recursion desired", got.RD, e.RD)
 	eq("unique names", len(names), e.Names)
@@ -234,9 +234,9 @@ var sampleCases = []sampleCase{
 	{file: "arkime--dns-notify.pcap", queries: 1, answered: 1},
 	{file: "arkime--dns-wiresharkrepo.pcap", queries: 19, answered: 19, nxdomain: 6, answers: 19},
 	{file: "compactor--knot-live.raw.pcap.xz", queries: 8262, answered: 8262, tcp: 93, nxdomain: 5230, answers: 4010, denials: 6093,
-		rejected: counts{badMsgName: 2, badMsgNoQuestion: 2}, skipped: counts{pcapSkipDuplicate: 4, pcapSkipTransport: 189, pcapSkipPort: 3},
+		rejected: counts{reasonName: 2, reasonNoQuestion: 2}, skipped: counts{skipDuplicate: 4, skipTransport: 189, skipPort: 3},
 		note: "of 8,267 queries, two have no question, two a name of more than 255 octets, two come again over IPv6 within 50 ms; one response lacks its query"},
-	{file: "compactor--malformed.pcap.xz", queries: 11, answered: 11, nxdomain: 6, answers: 7, rejected: counts{badMsgShort: 1, badMsgQuestions: 1}},
+	{file: "compactor--malformed.pcap.xz", queries: 11, answered: 11, nxdomain: 6, answers: 7, rejected: counts{reasonShort: 1, reasonQuestions: 1}},
 	{file: "dns-collector--dnsdump_ip4_fragmented+udp.pcap", queries: 1, answered: 1, answers: 4},
 	{file: "dns-collector--dnsdump_ip6_fragmented+udp.pcap", queries: 1, answered: 1, answers: 2},
 	{file: "dns-collector--dnsdump_tcp.pcap", queries: 5, answered: 5, tcp: 5, answers: 27},
@@ -246,18 +246,18 @@ var sampleCases = []sampleCase{
 	{file: "dnscap--dnso1tcp.pcap", queries: 41, answered: 41, tcp: 41, answers: 92},
 	{file: "dnscap--dnsotcp-many1pkt.pcap", queries: 4, answered: 1, tcp: 4, answers: 1, note: "three queries in one segment, none answered; one response without query"},
 	{file: "dnscap--frags.pcap", queries: 41, answered: 41, answers: 58},
-	{file: "dnscap--vlan11.pcap", queries: 41, answered: 41, answers: 58, skipped: counts{pcapSkipNotIP: 10, pcapSkipTransport: 41}},
+	{file: "dnscap--vlan11.pcap", queries: 41, answered: 41, answers: 58, skipped: counts{skipNotIP: 10, skipTransport: 41}},
 	{file: "entrada2--sidnlabs-test-dynamic-updates.pcap", queries: 34, answered: 34},
 	{file: "entrada2--sidnlabs-test-ip-1-dns-response-2-ip-fragments.pcap", queries: 1, answered: 1, answers: 2, note: "a response without query"},
-	{file: "entrada2--sidnlabs-test-multiple-dns-msg-over-tcp.pcap", queries: 1, answered: 1, tcp: 1, answers: 372, note: "a transfer whose query was not captured; the first of six messages counts", skipped: counts{pcapSkipContinuation: 5}},
+	{file: "entrada2--sidnlabs-test-multiple-dns-msg-over-tcp.pcap", queries: 1, answered: 1, tcp: 1, answers: 372, note: "a transfer whose query was not captured; the first of six messages counts", skipped: counts{skipContinuation: 5}},
 	{file: "entrada2--sidnlabs-test-non-ascii-in-qname.example.pcap", queries: 1, answered: 1, nxdomain: 1, denials: 3},
 	{file: "packetq--sample-bigendian.pcap.gz", queries: 1, answered: 1, answers: 5},
 	{file: "packetq--sample-rfc1035escape.pcap.gz", queries: 9},
 	{file: "zeek--dns-corrupt.pcap", queries: 1, answered: 1, answers: 2},
 	{file: "zeek--dns-edns-ecs.pcap", queries: 70, answered: 65, tcp: 8, answers: 99, denials: 16, note: "20 queries, 15 of them answered, and 50 responses without query"},
 	{file: "zeek--dns-svcb.pcap", queries: 1, answered: 1, answers: 1},
-	{file: "zeek--max-compression-depth.pcap", skipped: counts{pcapSkipWrongWay: 1}, note: "a response sent to port 53"},
-	{file: "zeek--mdns.pcap", skipped: counts{pcapSkipMDNS: 18, pcapSkipTransport: 6}},
+	{file: "zeek--max-compression-depth.pcap", skipped: counts{skipWrongWay: 1}, note: "a response sent to port 53"},
+	{file: "zeek--mdns.pcap", skipped: counts{skipMDNS: 18, skipTransport: 6}},
 	{file: "zeek--nsec.pcap", queries: 2, answered: 2, answers: 2, denials: 1},
 	{file: "zeek--nsec3.pcap", queries: 1, answered: 1, nxdomain: 1, denials: 2},
 	{file: "zeek--rrsig.pcap", queries: 4, answered: 3, answers: 8},

@@ -2,7 +2,6 @@ package query
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 
 	"github.com/picket-dns/picket"
 )
@@ -67,7 +66,6 @@ type tcpTable struct {
 	newest, oldest int32
 	gaps           int // directions with segs
 	pool           bufPool
-	key            [40]byte
 }
 
 func newTCPTable(d *pcapDecoder) *tcpTable {
@@ -137,11 +135,11 @@ func (t *tcpTable) connection(p *pcapPacket, flags uint8, data []byte) (i int32,
 	if t.d.isPort(src) && !both {
 		e, dir = back, 1
 	}
-	hash := t.hash(&e)
+	hash := t.d.hash(&e, 0)
 	ref, ok := t.index.find(hash)
 	if both && !ok {
 		// Who asks whom? A connection known the other way round, the handshake, or the QR bit.
-		other := t.hash(&back)
+		other := t.d.hash(&back, 0)
 		if ref, ok = t.index.find(other); ok ||
 			flags&(tcpSYN|tcpACK) == tcpSYN|tcpACK || flags&tcpSYN == 0 && len(data) >= 5 && data[4]&0x80 != 0 {
 			e, hash, dir = back, other, 1
@@ -155,11 +153,6 @@ func (t *tcpTable) connection(p *pcapPacket, flags uint8, data []byte) (i int32,
 		return -1, 0
 	}
 	return t.begin(&e, hash), dir
-}
-
-func (t *tcpTable) hash(e *endpoints) uint64 {
-	e.tuple(&t.key, 0)
-	return maphash.Bytes(t.d.seed, t.key[:])
 }
 
 // begin makes a connection.
