@@ -18,7 +18,7 @@ const (
 	skipLink         = "link type not supported"
 	skipTransport    = "not UDP or TCP"
 	skipPort         = "not port 53"
-	skipMDNS         = "mDNS"
+	skipPcapMDNS     = "mDNS"
 	skipServer       = "other server"
 	skipDuplicate    = "duplicate packet"
 	skipWrongWay     = "message against its direction"
@@ -272,7 +272,7 @@ func (d *pcapDecoder) udp(p *pcapPacket) {
 
 func (d *pcapDecoder) skipPorts(src, dst uint16) {
 	if src == portMDNS || dst == portMDNS {
-		d.acct.Skip(skipMDNS)
+		d.acct.Skip(skipPcapMDNS)
 		return
 	}
 	d.acct.Skip(skipPort)

@@ -257,7 +257,7 @@ var sampleCases = []sampleCase{
 	{file: "zeek--dns-edns-ecs.pcap", queries: 70, answered: 65, tcp: 8, answers: 99, denials: 16, note: "20 queries, 15 of them answered, and 50 responses without query"},
 	{file: "zeek--dns-svcb.pcap", queries: 1, answered: 1, answers: 1},
 	{file: "zeek--max-compression-depth.pcap", skipped: counts{skipWrongWay: 1}, note: "a response sent to port 53"},
-	{file: "zeek--mdns.pcap", skipped: counts{skipMDNS: 18, skipTransport: 6}},
+	{file: "zeek--mdns.pcap", skipped: counts{skipPcapMDNS: 18, skipTransport: 6}},
 	{file: "zeek--nsec.pcap", queries: 2, answered: 2, answers: 2, denials: 1},
 	{file: "zeek--nsec3.pcap", queries: 1, answered: 1, nxdomain: 1, denials: 2},
 	{file: "zeek--rrsig.pcap", queries: 4, answered: 3, answers: 8},
