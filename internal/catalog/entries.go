@@ -11,6 +11,7 @@ import (
 const (
 	maxEntryLines = 4096
 	maxEntryBytes = 1 << 20
+	maxReread     = 1 << 18 // lines read again after entries that were not completed
 )
 
 // entry is one entry of a master file (RFC 1035 §5.1): a record or a directive,
@@ -27,6 +28,7 @@ type entryReader struct {
 	r      *bufio.Reader
 	line   int      // lines read
 	held   [][]byte // lines given back, to be read again
+	reread int      // lines given back so far
 	buf    []byte
 	budget *int64 // bytes that may still be read, over all files of the zone
 }
@@ -94,11 +96,11 @@ func (r *entryReader) next() (entry, error) {
 }
 
 // join collects the entry that begins with line into buf. When it cannot be
-// completed only its first line counts as bad: the others are given back.
+// completed only its first line counts as bad: the others are given back, as
+// long as maxReread lasts.
 func (r *entryReader) join(line []byte) (problem string) {
 	depth := 0
-	first := append([]byte(nil), line...)
-	var raw [][]byte
+	var lines [][]byte // copies, from the second line on the first included
 	start := r.line
 	r.buf = r.buf[:0]
 	for {
@@ -111,20 +113,29 @@ func (r *entryReader) join(line []byte) (problem string) {
 			problem = `")" without a "(" before it`
 		case depth == 0:
 			return ""
-		case len(raw) >= maxEntryLines || len(r.buf) > maxEntryBytes:
-			problem = `"(" is never closed: add the missing ")"`
-		default:
-			next, err := r.readLine()
-			if err == nil {
+		case len(lines) < maxEntryLines && len(r.buf) <= maxEntryBytes:
+			if lines == nil {
+				lines = append(lines, append([]byte(nil), line...))
+			}
+			if next, err := r.readLine(); err == nil {
 				line = append([]byte(nil), next...)
-				raw = append(raw, line)
+				lines = append(lines, line)
 				continue
 			}
+			fallthrough
+		default:
 			problem = `"(" is never closed: add the missing ")"`
 		}
-		r.held = append(raw, r.held...)
+		if len(lines) == 0 {
+			r.buf = append(r.buf[:0], line...)
+			return problem
+		}
+		r.buf = append(r.buf[:0], lines[0]...)
+		if r.reread += len(lines); r.reread > maxReread {
+			return problem + "; the lines up to this entry's end are lost"
+		}
+		r.held = append(lines[1:len(lines):len(lines)], r.held...)
 		r.line = start
-		r.buf = append(r.buf[:0], first...)
 		return problem
 	}
 }

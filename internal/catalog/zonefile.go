@@ -39,8 +39,16 @@ func SplitZoneArg(arg string) (origin, path string) {
 // file and line, and the others are taken. The error is for a file that yields
 // no zone at all; the ZoneData is then nil.
 func LoadZoneFile(path, origin string) (*ZoneData, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("zone file: %w", err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("zone file %s: is a folder: give the file of one zone", path)
+	}
 	l := &loader{budget: maxZoneBytes, generate: maxGenerated}
-	return l.load(path, origin)
+	return l.load(f, path, origin)
 }
 
 // loader reads one zone from a file and those it includes.
@@ -64,7 +72,7 @@ type place struct {
 	owner  []byte // of the record before; nil when there is none
 }
 
-func (l *loader) load(path, origin string) (*ZoneData, error) {
+func (l *loader) load(f io.Reader, path, origin string) (*ZoneData, error) {
 	l.z = NewZoneData(dnsname.Root())
 	l.z.Path = path
 	l.folder = filepath.Dir(path)
@@ -76,14 +84,6 @@ func (l *loader) load(path, origin string) (*ZoneData, error) {
 		}
 		l.apex, at.origin = apex, apex
 		l.z.Apex = apex
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("zone file: %w", err)
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return nil, fmt.Errorf("zone file %s: is a folder: give the file of one zone", path)
 	}
 	if err := l.read(f, at); err != nil {
 		return nil, fmt.Errorf("zone file %s: %w", path, err)
