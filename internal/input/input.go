@@ -1,9 +1,20 @@
 // Package input knows which telemetry formats there are (Formats), tells them
 // apart by content and keeps account of what became of each record. The formats
 // themselves live by kind in the folders below.
+//
+// The way of a stream: Reader takes compression off and looks at the first
+// bytes, Detect names the format, the format's decoder reads records and hands
+// them to a sink, and a Counter keeps account. Decode does all of it; Inspect
+// does it to show what is in a file.
 package input
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/query"
 )
@@ -21,4 +32,108 @@ type Format struct {
 	Detect func(head []byte) int
 	// Queries decodes the format; set for KindQuery.
 	Queries query.Decode
+}
+
+// Auto asks for a format to be told by content.
+const Auto = "auto"
+
+// Errors of telling an input's format.
+var (
+	ErrEmpty   = errors.New("empty")
+	ErrUnknown = errors.New("unknown format")
+)
+
+// Formats returns all formats; on equal certainty an earlier one wins.
+func Formats() []Format {
+	return []Format{
+		{Name: "pcap", Title: "packet capture, pcap or pcapng", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectPcap, Queries: query.Pcap},
+		{Name: "dnstap", Title: "dnstap in Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectDnstap, Queries: query.Dnstap},
+		{Name: "bind-log", Title: "BIND 9 query log", Kind: picket.KindQuery, Levels: "Q", Detect: query.DetectBindLog, Queries: query.BindLog},
+		{Name: "zeek-dns", Title: "Zeek dns.log, TSV or JSON", Kind: picket.KindQuery, Levels: "QR", Detect: query.DetectZeekDNS, Queries: query.ZeekDNS},
+		{Name: "suricata-eve", Title: "Suricata EVE JSON, dns events", Kind: picket.KindQuery, Levels: "QR", Detect: query.DetectSuricataDNS, Queries: query.SuricataDNS},
+		{Name: "ndjson", Title: "Picket's own JSON lines", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectNDJSON, Queries: query.NDJSON},
+	}
+}
+
+// Names returns the formats' names in their order, parted by commas.
+func Names() string {
+	var b strings.Builder
+	for i, f := range Formats() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(f.Name)
+	}
+	return b.String()
+}
+
+// ByName returns the format called name.
+func ByName(name string) (Format, bool) {
+	for _, f := range Formats() {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Detect returns the format that is surest of a file's first bytes.
+func Detect(head []byte) (Format, bool) {
+	var best Format
+	sure := 0
+	for _, f := range Formats() {
+		if n := f.Detect(head); n > sure {
+			best, sure = f, n
+		}
+	}
+	return best, sure > 0
+}
+
+// Open takes compression off r and tells its format, which is name unless that
+// is Auto or "". An unknown or empty input, and an unknown name, are errors.
+func Open(r io.Reader, name string) (Format, io.Reader, error) {
+	if name != "" && name != Auto {
+		f, ok := ByName(name)
+		if !ok {
+			return Format{}, nil, fmt.Errorf("format %q: %w; known: %s", name, ErrUnknown, Names())
+		}
+		head, rr, _, err := open(r, 0)
+		if err == nil && len(head) == 0 {
+			err = emptyError(rr)
+		}
+		return f, rr, err
+	}
+	head, rr, _, err := Reader(r)
+	if err != nil {
+		return Format{}, nil, err
+	}
+	if len(head) == 0 {
+		return Format{}, nil, emptyError(rr)
+	}
+	f, ok := Detect(head)
+	if !ok {
+		return Format{}, nil, fmt.Errorf("%w; known: %s", ErrUnknown, Names())
+	}
+	return f, rr, nil
+}
+
+// emptyError tells an empty input from one that could not be read at all.
+func emptyError(rr io.Reader) error {
+	if _, err := rr.Read(make([]byte, 1)); err != nil && err != io.EOF {
+		return err
+	}
+	return ErrEmpty
+}
+
+// Decode reads r to its end and passes the queries in it to sink. The format is
+// name, or told by content with Auto. It returns the format as soon as it is known.
+func Decode(ctx context.Context, r io.Reader, name string, opt query.Options, acct picket.Accounting, sink picket.QuerySink) (Format, error) {
+	f, rr, err := Open(r, name)
+	if err != nil {
+		return f, err
+	}
+	if f.Queries == nil {
+		return f, fmt.Errorf("format %s: holds %ss, not queries", f.Name, f.Kind)
+	}
+	return f, f.Queries(ctx, rr, opt, acct, sink)
 }

@@ -219,7 +219,7 @@ func (l *bindLine) message(b []byte) (reason string) {
 func (l *bindLine) query(b []byte) (reason string) {
 	var ok bool
 	for _, f := range [...]*[]byte{&l.name, &l.class, &l.typ, &l.flags} {
-		if *f, b, ok = word(b); !ok {
+		if *f, b, ok = cutWord(b); !ok {
 			return reasonTruncated
 		}
 	}
@@ -240,8 +240,8 @@ func (l *bindLine) query(b []byte) (reason string) {
 	return ""
 }
 
-// word cuts b at the next blank; there must be one.
-func word(b []byte) (w, rest []byte, ok bool) {
+// cutWord cuts b at the next blank; there must be one.
+func cutWord(b []byte) (w, rest []byte, ok bool) {
 	i := bytes.IndexByte(b, ' ')
 	if i <= 0 {
 		return nil, nil, false

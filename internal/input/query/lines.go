@@ -107,6 +107,27 @@ func (l *lines) next(held bool) ([]byte, error) {
 	}
 }
 
+// lookahead returns the first byte that is no white space, which it moves to.
+func (l *lines) lookahead() (byte, error) {
+	for {
+		for ; l.at < l.end; l.at++ {
+			switch c := l.buf[l.at]; c {
+			case ' ', '\t', '\r', 0xef, 0xbb, 0xbf: // with a byte order mark
+			case '\n':
+				l.line++
+			default:
+				return c, nil
+			}
+		}
+		if l.err != nil {
+			return 0, l.err
+		}
+		if err := l.fill(false); err != nil {
+			return 0, err
+		}
+	}
+}
+
 func (l *lines) trim(b []byte) []byte {
 	if n := len(b); n > 0 && b[n-1] == '\r' {
 		b = b[:n-1]

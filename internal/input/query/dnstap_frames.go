@@ -1,0 +1,245 @@
+package query
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Frame Streams, as the fstrm library defines them: every frame has its length
+// in front (32 bits, big-endian); length 0 escapes a control frame.
+const (
+	// maxFrame bounds a data frame: two DNS messages of 64 KiB and the rest of a
+	// dnstap record, with room to spare.
+	maxFrame = 256 << 10
+	// maxControl is the protocol's bound on control frames.
+	maxControl = 512
+
+	controlAccept = 1
+	controlStart  = 2
+	controlStop   = 3
+	controlReady  = 4
+	controlFinish = 5
+
+	fieldContentType = 1
+)
+
+const reasonFrame = "frame too large"
+
+var dnstapContentType = []byte("protobuf:dnstap.Dnstap")
+
+var (
+	errBareDnstap = errors.New("dnstap: a bare protobuf message without Frame Streams around it; " +
+		"what is wanted is a Frame Streams file or socket, as the name servers' dnstap writes it")
+	errNotFrames = errors.New("dnstap: no Frame Streams start frame at the beginning")
+)
+
+// frames reads Frame Streams from the buffer of lines.
+type frames struct {
+	*lines
+	base   int64     // offset in the input of the buffer's first unread byte
+	peer   io.Writer // who is answered in a handshake, nil when nobody can be
+	duplex bool      // the handshake has begun
+	begun  bool      // a start frame has been seen and no stop frame since
+}
+
+// need makes n bytes available at f.at. io.EOF means that there are none at
+// all, io.ErrUnexpectedEOF that there are too few.
+func (f *frames) need(n int, held bool) error {
+	for f.end-f.at < n {
+		if f.err != nil {
+			if f.err == io.EOF && f.end > f.at {
+				return io.ErrUnexpectedEOF
+			}
+			return f.err
+		}
+		if err := f.fill(held); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *frames) take(n int) []byte {
+	b := f.buf[f.at : f.at+n]
+	f.at += n
+	f.base += int64(n)
+	return b
+}
+
+// nextFrame returns the next data frame and its offset; io.EOF ends the stream.
+func (f *frames) nextFrame(held bool) (data []byte, at int64, err error) {
+	if f.ticks++; f.ticks&63 == 0 {
+		if err := f.ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+	}
+	for {
+		if err := f.need(4, held); err != nil {
+			return nil, 0, f.cut(err)
+		}
+		n := int64(binary.BigEndian.Uint32(f.buf[f.at:]))
+		if n == 0 {
+			if err := f.control(); err != nil {
+				return nil, 0, err
+			}
+			continue
+		}
+		if !f.begun {
+			if f.base == 0 && f.bare() {
+				return nil, 0, errBareDnstap
+			}
+			return nil, 0, errNotFrames
+		}
+		at = f.base
+		if n > maxFrame {
+			f.take(4)
+			f.acct.Reject(reasonFrame, pos(at))
+			if err := f.discard(n); err != nil {
+				return nil, 0, f.cut(err)
+			}
+			continue
+		}
+		// The length stays unread until its frame is there, so that an idle
+		// moment between the two loses nothing.
+		if err := f.need(4+int(n), held); err != nil {
+			return nil, 0, f.cut(err)
+		}
+		f.take(4)
+		return f.take(int(n)), at, nil
+	}
+}
+
+// cut says where a stream that ends within a frame does so.
+func (f *frames) cut(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("dnstap: stream ends within the frame at offset %d: %w", f.base, err)
+	}
+	return err
+}
+
+func (f *frames) discard(n int64) error {
+	for n > 0 {
+		if err := f.need(1, false); err != nil {
+			if err == io.EOF {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		n -= int64(len(f.take(int(min(n, int64(f.end-f.at))))))
+	}
+	return nil
+}
+
+// control takes a control frame.
+func (f *frames) control() error {
+	if err := f.need(12, false); err != nil {
+		return f.cut(err)
+	}
+	at := f.base
+	n := binary.BigEndian.Uint32(f.buf[f.at+4:])
+	if n < 4 || n > maxControl {
+		return fmt.Errorf("dnstap: control frame of %d bytes at offset %d", n, at)
+	}
+	if err := f.need(8+int(n), false); err != nil {
+		return f.cut(err)
+	}
+	b := f.take(8 + int(n))[8:]
+	kind, fields := binary.BigEndian.Uint32(b), b[4:]
+	switch kind {
+	case controlReady:
+		if f.peer == nil {
+			return errors.New("dnstap: the sender wants a handshake that this input cannot answer; use a socket listener")
+		}
+		if err := wantContentType(fields, false); err != nil {
+			return err
+		}
+		f.duplex = true
+		return f.send(controlAccept)
+	case controlStart:
+		if err := wantContentType(fields, !f.duplex); err != nil {
+			return err
+		}
+		f.begun = true
+		return nil
+	case controlStop:
+		f.begun = false
+		if f.duplex {
+			if err := f.send(controlFinish); err != nil {
+				return err
+			}
+			return io.EOF
+		}
+		return nil
+	}
+	return fmt.Errorf("dnstap: unexpected control frame %d at offset %d", kind, at)
+}
+
+// wantContentType looks for dnstap among the content types of a control frame.
+// A start frame of a file says exactly one; without any the stream is refused too.
+func wantContentType(fields []byte, required bool) error {
+	var other []byte
+	for b := fields; len(b) >= 8; {
+		typ, n := binary.BigEndian.Uint32(b), int(binary.BigEndian.Uint32(b[4:]))
+		if n < 0 || n > len(b)-8 {
+			break
+		}
+		if v := b[8 : 8+n]; typ == fieldContentType {
+			if bytes.Equal(v, dnstapContentType) {
+				return nil
+			}
+			other = v
+		}
+		b = b[8+n:]
+	}
+	if other == nil && !required {
+		return nil
+	}
+	return fmt.Errorf("dnstap: Frame Streams content type is %q, not %q", other, dnstapContentType)
+}
+
+// send answers in the handshake.
+func (f *frames) send(kind uint32) error {
+	b := binary.BigEndian.AppendUint32(make([]byte, 4, 64), 0)
+	b = binary.BigEndian.AppendUint32(b, kind)
+	if kind == controlAccept {
+		b = binary.BigEndian.AppendUint32(b, fieldContentType)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(dnstapContentType)))
+		b = append(b, dnstapContentType...)
+	}
+	binary.BigEndian.PutUint32(b[4:], uint32(len(b)-8))
+	if _, err := f.peer.Write(b); err != nil {
+		return fmt.Errorf("dnstap: answer handshake: %w", err)
+	}
+	return nil
+}
+
+// bare reports whether what has been read looks like one protobuf message.
+func (f *frames) bare() bool {
+	_ = f.need(maxFrame, false) // as much as there is
+	return bareDnstap(f.buf[f.at:f.end])
+}
+
+// bareDnstap reports whether b is a dnstap protobuf message from its first to
+// its last byte.
+func bareDnstap(b []byte) bool {
+	var t tapRecord
+	return len(b) < maxFrame && t.parse(b) == "" && t.typ != 0
+}
+
+// DetectDnstap knows Frame Streams of any content type by their first frame, so
+// that the wrong content type is told as such, and a bare dnstap message.
+func DetectDnstap(head []byte) int {
+	if len(head) >= 12 && binary.BigEndian.Uint32(head) == 0 {
+		n, kind := binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
+		if n >= 4 && n <= maxControl && (kind == controlStart || kind == controlReady) {
+			return 100
+		}
+	}
+	if bareDnstap(head) {
+		return 60
+	}
+	return 0
+}

@@ -1,0 +1,271 @@
+package query
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+
+	"github.com/picket-dns/picket"
+)
+
+// ends tells who asked whom. Up to version 2 an answer's src_ip is the client's
+// in some Suricata versions and the server's in others; the port decides, and
+// where it cannot, the version does.
+func (d *eveDecoder) ends(response bool) (x endpoints, reason string) {
+	e := &d.ev
+	src, ok1 := parseAddr(e.src)
+	dst, ok2 := parseAddr(e.dst)
+	if !ok1 || !ok2 {
+		return x, reasonAddress
+	}
+	x.clientPort, x.serverPort = e.srcPort, e.dstPort
+	reversed := false
+	switch {
+	case e.srcPort == portDNS && e.dstPort != portDNS:
+		reversed = true
+	case e.dstPort == portDNS:
+	default:
+		reversed = response && e.version >= 3
+	}
+	if reversed {
+		src, dst = dst, src
+		x.clientPort, x.serverPort = e.dstPort, e.srcPort
+	}
+	x.client, x.server, x.v6 = src.As16(), dst.As16(), src.Is6()
+	if src.Is4() {
+		x.client = mapless(src)
+	}
+	if dst.Is4() {
+		x.server = mapless(dst)
+	}
+	switch string(e.proto) {
+	case "UDP", "udp":
+		x.transport = picket.TransportUDP
+	case "TCP", "tcp":
+		x.transport = picket.TransportTCP
+	}
+	return x, ""
+}
+
+// mapless is an IPv4 address in the last four of 16 bytes, as endpoints has it.
+func mapless(a netip.Addr) (b [16]byte) {
+	v := a.As4()
+	copy(b[12:], v[:])
+	return b
+}
+
+// question fills d.q with name and type. An answer of version 2 may lack both:
+// the first record's owner is then the name asked for, and the last record's
+// type the type, as a chain of aliases ends in it.
+func (d *eveDecoder) question(response bool) (reason string) {
+	e, q := &d.ev, &d.q
+	*q = picket.Query{Rcode: picket.RcodeUnknown, Class: 1, Name: d.name[:0]}
+	name, typ := e.name, e.qtype
+	if name == nil && response {
+		name = e.firstName
+	}
+	if typ == nil && response {
+		typ = e.lastType
+	}
+	if name == nil {
+		return reasonEveName
+	}
+	if !d.setRRName(name) {
+		return reasonBadName
+	}
+	if typ != nil {
+		var ok bool
+		if q.Type, ok = parseType(typ); !ok {
+			return reasonType
+		}
+	}
+	q.Opcode = uint8(e.opcode & 0xf)
+	return ""
+}
+
+// setRRName sets the name of d.q. Suricata writes a label's bytes as they are.
+func (d *eveDecoder) setRRName(b []byte) bool {
+	if bytes.IndexByte(b, '\\') < 0 {
+		ok := setName(&d.q, b)
+		d.name = d.q.Name
+		return ok
+	}
+	escaped := d.cur.scratch[len(d.cur.scratch):]
+	for _, c := range b {
+		if c == '\\' {
+			escaped = append(escaped, '\\')
+		}
+		escaped = append(escaped, c)
+	}
+	ok := setName(&d.q, escaped)
+	d.name = d.q.Name
+	return ok
+}
+
+func (d *eveDecoder) hash(x *endpoints) uint64 {
+	e, k := &d.ev, &d.key
+	clear(k[:])
+	if e.hasFlow {
+		binary.LittleEndian.PutUint64(k[:], e.flow)
+	} else {
+		copy(k[:], x.client[:])
+		copy(k[16:], x.server[:])
+		binary.LittleEndian.PutUint16(k[32:], x.clientPort)
+		binary.LittleEndian.PutUint16(k[34:], x.serverPort)
+	}
+	k[36] = byte(x.transport)
+	binary.LittleEndian.PutUint16(k[38:], e.id)
+	return maphash.Bytes(d.seed, k[:])
+}
+
+// headerBits reads flags, the message's second header word in hexadecimal.
+func (e *eveEvent) headerBits() (bits uint16, ok bool) {
+	if len(e.flags) == 0 || len(e.flags) > 4 {
+		return 0, false
+	}
+	for _, c := range e.flags {
+		h := hexValue(c)
+		if h < 0 {
+			return 0, false
+		}
+		bits = bits<<4 | uint16(h)
+	}
+	return bits, true
+}
+
+// queryFlags fills the flags of a query event. Version 1 and 2 have none there.
+func (d *eveDecoder) queryFlags() {
+	e, q := &d.ev, &d.q
+	bits, ok := e.headerBits()
+	if !ok && !e.hasBits {
+		return
+	}
+	q.Flags |= picket.FlagFlags
+	if e.rd || bits&bitRD != 0 {
+		q.Flags |= picket.FlagRD
+	}
+	if bits&bitCD != 0 {
+		q.Flags |= picket.FlagCD
+	}
+	if bits&bitAD != 0 {
+		q.Flags |= picket.FlagAD
+	}
+}
+
+// responseFlags fills what an answer event tells. RD and CD are the query's,
+// repeated.
+func (d *eveDecoder) responseFlags() {
+	e, q := &d.ev, &d.q
+	q.Flags |= picket.FlagResponse
+	if e.rcode != nil {
+		if code, ok := parseRcode(e.rcode); ok {
+			q.Rcode = code
+		}
+	}
+	bits, ok := e.headerBits()
+	if e.aa || bits&bitAA != 0 {
+		q.Flags |= picket.FlagAA
+	}
+	if e.tc || bits&bitTC != 0 {
+		q.Flags |= picket.FlagTC
+	}
+	if ok || e.hasBits {
+		q.Flags |= picket.FlagFlags
+		if e.rd || bits&bitRD != 0 {
+			q.Flags |= picket.FlagRD
+		}
+		if bits&bitCD != 0 {
+			q.Flags |= picket.FlagCD
+		}
+	}
+	q.Response.Answers = e.answers
+	if e.answers == 0 && e.version < 2 && q.Rcode == picket.RcodeNoError {
+		q.Response.Answers = 1 // version 1: an event for each record
+	}
+}
+
+// add makes d.q pending; s is nil when the sink has failed.
+func (d *eveDecoder) add(hash uint64, x *endpoints, t int64) (seq uint64, s *slot) {
+	seq, s, err := d.pend.add(&d.q)
+	if err != nil {
+		d.pend.err = err
+		return 0, nil
+	}
+	s.time, s.deadline = t, d.clock.now+d.wait
+	s.hash, s.ends, s.echo = hash, *x, false
+	return seq, s
+}
+
+// find returns the oldest waiting query of this transaction with d.q's name.
+func (d *eveDecoder) find(hash uint64) (seq uint64, s *slot) {
+	p := d.pend
+	at, ok := p.index.find(hash)
+	if !ok {
+		return 0, nil
+	}
+	seq = p.seqAt(at)
+	for range maxSameKey {
+		s := p.slot(seq)
+		if bytes.Equal(p.name(s), d.q.Name) && (s.typ == d.q.Type || d.ev.version < 3) {
+			return seq, s
+		}
+		if seq = s.next; seq == 0 {
+			break
+		}
+	}
+	return 0, nil
+}
+
+// response takes an answer event.
+func (d *eveDecoder) response(hash uint64, x *endpoints, t int64) (reason string) {
+	// What recognises the further events of a response: version 1 writes one for
+	// each record, with names that need not be the one asked for.
+	key := hash ^ 0x9e3779b97f4a7c15
+	d.responseFlags()
+	seq, s := d.find(hash)
+	if s == nil && d.ev.version < 2 && d.late.within(key, d.clock.now, d.wait) {
+		d.acct.Skip(skipEveAnswer)
+		return ""
+	}
+	d.late.mark(key, d.clock.now)
+	if s != nil {
+		d.acct.Skip(skipEvePaired)
+		if d.q.Has(picket.FlagFlags) {
+			s.flags |= d.q.Flags & (picket.FlagFlags | picket.FlagRD | picket.FlagCD)
+		}
+	} else if seq, s = d.add(hash, x, t); s == nil {
+		return ""
+	}
+	s.echo = true
+	if err := d.pend.answer(seq, &d.q); err != nil {
+		d.pend.err = err
+	}
+	return ""
+}
+
+// DetectSuricataDNS knows any EVE event by its keys, so that a log without dns
+// events is told as such.
+func DetectSuricataDNS(head []byte) int {
+	return detectJSON(head, func(c *jsonCur) bool {
+		var kind, stamp, other bool
+		for {
+			k, ok := c.key()
+			if !ok {
+				return false
+			}
+			switch string(k) {
+			case "event_type":
+				kind = true
+			case "timestamp":
+				stamp = true
+			case "flow_id", "src_ip", "in_iface", "stats", "dns":
+				other = true
+			}
+			if kind && stamp && other {
+				return true
+			}
+			c.skip()
+		}
+	}, 90)
+}
