@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -44,44 +45,46 @@ func appendBatch(dc driver.Conn, batch int64, q []picket.Query, states []picket.
 	if err != nil {
 		return err
 	}
-	var (
-		row  [16]driver.Value
-		name []byte
-	)
-	row[0] = batch
+	r := rowFiller{boxed: make(map[string]any), addrs: make(map[netip.Addr]any)}
+	r.row[0] = batch
 	for i := range q {
-		name = fillRow(&row, &q[i], states[i], zones[i], name)
-		if err := a.AppendRow(row[:]...); err != nil {
+		r.fill(&q[i], states[i], zones[i])
+		if err := a.AppendRow(r.row[:]...); err != nil {
 			return errors.Join(err, a.Clear(), a.Close())
 		}
 	}
 	return a.Close()
 }
 
-// fillRow sets the columns after batch. The name buffer is lent and returned.
-func fillRow(row *[16]driver.Value, q *picket.Query, state picket.NameState, zone string, name []byte) []byte {
+// rowFiller turns queries into rows of queries_recent. The Appender takes values
+// in interfaces; those that repeat within a batch are put into one only once.
+type rowFiller struct {
+	row   [16]driver.Value
+	name  []byte
+	boxed map[string]any
+	addrs map[netip.Addr]any
+}
+
+// fill sets the columns after batch.
+func (r *rowFiller) fill(q *picket.Query, state picket.NameState, zone string) {
+	row := &r.row
 	row[1] = time.Unix(0, eventNanos(q.Time)).UTC()
-	row[2], row[3], row[4], row[5], row[12], row[14] = nil, nil, nil, nil, nil, nil
-	if q.Client.IsValid() {
-		row[2] = q.Client.Unmap().String()
-	}
-	if q.Server.IsValid() {
-		row[3] = q.Server.Unmap().String()
-	}
+	row[2], row[3] = r.addr(q.Client), r.addr(q.Server)
+	row[4], row[5], row[12], row[14] = nil, nil, nil, nil
 	if q.ClientPort != 0 {
 		row[4] = q.ClientPort
 	}
 	if q.Transport != picket.TransportUnknown {
-		row[5] = q.Transport.String()
+		row[5] = r.box(q.Transport.String())
 	}
-	name = dnsname.AppendString(name[:0], q.Name)
-	if n := len(name); n > 1 {
-		row[6] = string(name[:n-1]) // without the trailing dot, which is never an escaped one
+	r.name = dnsname.AppendString(r.name[:0], q.Name)
+	if n := len(r.name); n > 1 {
+		row[6] = string(r.name[:n-1]) // the last byte is always the dot of the root
 	} else {
 		row[6] = "."
 	}
-	row[7] = text(zone)
-	row[8] = state.String()
+	row[7] = r.box(zone)
+	row[8] = r.box(state.String())
 	row[9] = q.Opcode
 	row[10] = q.Type
 	row[11] = q.Class
@@ -92,8 +95,28 @@ func fillRow(row *[16]driver.Value, q *picket.Query, state picket.NameState, zon
 	if q.ClientSubnet.IsValid() {
 		row[14] = q.ClientSubnet.String()
 	}
-	row[15] = text(q.Sensor)
-	return name
+	row[15] = r.box(q.Sensor)
+}
+
+func (r *rowFiller) box(s string) any {
+	v, ok := r.boxed[s]
+	if !ok {
+		v = text(s)
+		r.boxed[s] = v
+	}
+	return v
+}
+
+func (r *rowFiller) addr(a netip.Addr) any {
+	if !a.IsValid() {
+		return nil
+	}
+	v, ok := r.addrs[a]
+	if !ok {
+		v = a.Unmap().String()
+		r.addrs[a] = v
+	}
+	return v
 }
 
 // eventNanos holds an event time within what can be sealed: 1970 to the last

@@ -251,7 +251,7 @@ func (s *Store) start(ctx context.Context) (err error) {
 	if err := s.recover(ctx); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
-	if s.upsert, err = s.wconn.PrepareContext(ctx, upsertFinding); err != nil {
+	if s.upsert, err = s.wconn.PrepareContext(ctx, upsertFindings); err != nil {
 		return fmt.Errorf("prepare writer: %w", err)
 	}
 	const last = `SELECT greatest(coalesce((SELECT max(batch) FROM queries_recent), 0), coalesce((SELECT max(max_batch) FROM segments), 0))`

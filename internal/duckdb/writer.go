@@ -10,22 +10,30 @@ import (
 
 // operation is one caller's part of a write transaction.
 type operation struct {
-	// run does the writing on the writer's connection, inside its transaction.
-	// It is run again, alone, when the transaction it shared with others failed.
+	// finding is written together with all others of the transaction, when set.
+	finding *findingRow
+	// run, otherwise, does the writing on the writer's connection, inside its
+	// transaction. It is run again, alone, when the transaction it shared with
+	// others failed.
 	run func(ctx context.Context, c *sql.Conn) error
 	// done receives the outcome after commit or rollback.
 	done chan error
 }
 
-// write hands run to the writer and returns when its transaction is committed.
+// write submits an operation that consists of run.
+func (s *Store) write(ctx context.Context, run func(context.Context, *sql.Conn) error) error {
+	return s.submit(ctx, &operation{run: run})
+}
+
+// submit hands op to the writer and returns when its transaction is committed.
 // ctx ends the waiting for the writer only: once the writer has taken the
 // operation its outcome is awaited, because run may be reading what the caller
 // has lent.
-func (s *Store) write(ctx context.Context, run func(context.Context, *sql.Conn) error) error {
+func (s *Store) submit(ctx context.Context, op *operation) error {
 	if s.readOnly {
 		return ErrReadOnly
 	}
-	op := &operation{run: run, done: make(chan error, 1)}
+	op.done = make(chan error, 1)
 	select {
 	case s.ops <- op:
 		return <-op.done
@@ -82,12 +90,18 @@ func (s *Store) commitOnce(ctx context.Context, batch []*operation) (err error) 
 	defer s.observe("commit", time.Now(), &err)
 	first := s.lastBatch
 	err = inTx(ctx, s.wconn, func() error {
+		var findings []*findingRow
 		for _, op := range batch {
-			if err := op.run(ctx, s.wconn); err != nil {
+			if op.finding != nil {
+				findings = append(findings, op.finding)
+			} else if err := op.run(ctx, s.wconn); err != nil {
 				return err
 			}
 		}
-		return nil
+		if len(findings) == 0 {
+			return nil
+		}
+		return s.putFindings(ctx, findings)
 	})
 	if err != nil {
 		s.lastBatch = first
