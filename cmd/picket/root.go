@@ -93,6 +93,7 @@ func commands() []func(streams) *cobra.Command {
 	return []func(streams) *cobra.Command{
 		scanCommand,
 		inspectCommand,
+		labCommand,
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	bruteMinOther  = 15   // the same when hardly a common host name is among them
 	bruteMaxTypos  = 4.0  // evidence that typos can add up to
 	bruteMaxRandom = 3.0  // evidence that generated labels can add up to
+	bruteRepeat    = 0.05 // credit of a repeated name that exists: a background of 4 % stays silent
+	bruteWindow    = 1000 // queries over which a source's own background is fitted
 )
 
 // bruteThreshold is ln((1-β)/α).
@@ -50,6 +52,30 @@ type bruteState struct {
 	typos, random float64 // evidence added so far
 	repeats       int
 	wildcard      int
+	base          background
+}
+
+// background is a source's own share of first contacts with names that do not
+// exist, fitted over windows that brought no finding. A window counts once it is
+// over, so that what happens now is held against what was.
+type background struct {
+	queries, missing int
+	share            float64 // of the windows before, the newest weighing a third
+}
+
+// add counts one query and returns the share so far.
+func (b *background) add(missing, quiet bool) float64 {
+	b.queries++
+	if missing {
+		b.missing++
+	}
+	if b.queries == bruteWindow {
+		if quiet {
+			b.share += (float64(b.missing)/bruteWindow - b.share) / 3
+		}
+		b.queries, b.missing = 0, 0
+	}
+	return b.share
 }
 
 func (s *bruteState) Reset() { *s = bruteState{} }
@@ -67,7 +93,7 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	}
 	begins := s.test.Step(llr, bruteFloor) || llr > 0 && !s.mark.set
 	if begins && !ev.Src.opened(d.det) {
-		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}}
+		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}, base: s.base}
 		ev.mark(&s.mark)
 	}
 	switch {
@@ -95,6 +121,7 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 
 // weigh returns the log-likelihood ratio of one event for guessing.
 func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
+	share := s.base.add(ev.First && ev.missing(), !ev.Src.opened(d.det))
 	base := bruteBaseCache
 	if ev.Src.Kind() == picket.SourceDirect {
 		base = bruteBaseStub
@@ -106,7 +133,7 @@ func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
 		case ev.missing():
 			return -0.4
 		case ev.C.State.Exists():
-			return -0.02
+			return -bruteRepeat - 2*share
 		}
 		return 0
 	}

@@ -28,7 +28,7 @@ type serviceSurvey struct {
 	e         *Engine
 	det       int
 	directory map[uint64]struct{}
-	other     map[uint64]struct{} // underscore names that are no service look-ups
+	other     map[uint64]struct{} // underscore labels that are no services: policies, and protocols alone as QNAME minimisation asks them
 	misspelt  map[uint64]struct{} // only a tool asks these; empty without signatures
 }
 
@@ -36,7 +36,7 @@ func newServiceSurvey(e *Engine, det int) *serviceSurvey {
 	h := e.words.hasher
 	d := &serviceSurvey{e: e, det: det}
 	d.directory = set(h, "_ldap _kerberos _gc _kpasswd _msdcs _sites _vlmcs _autodiscover _kerberos-master")
-	d.other = set(h, "_dmarc _domainkey _acme-challenge _mta-sts _smtp _spf _bimi _report _ta _dnsauth _amazonses _adsp _asvdns _atproto _dnslink _psl _")
+	d.other = set(h, "_dmarc _domainkey _acme-challenge _mta-sts _smtp _spf _bimi _report _ta _dnsauth _amazonses _adsp _asvdns _atproto _dnslink _psl _ _tcp _udp _tls _sctp _dccp")
 	if !e.cfg.WithoutSignatures {
 		d.misspelt = set(h, "_pgprevokations _pkixrep")
 		d.misspelt[h.Label([]byte("_pkixrep"))] = struct{}{}
@@ -60,7 +60,7 @@ func (d *serviceSurvey) NewState() State { return &serviceState{} }
 
 func (d *serviceSurvey) Observe(ev *Event, st State) {
 	s := st.(*serviceState)
-	if ev.C.Zone == nil || ev.C.Depth == 0 {
+	if ev.C.Zone == nil || ev.C.Depth < 2 {
 		return
 	}
 	label := firstLabel(ev.Q.Name)
@@ -71,10 +71,7 @@ func (d *serviceSurvey) Observe(ev *Event, st State) {
 	if _, ok := d.misspelt[hash]; ok {
 		s.misspelt++
 	}
-	pair := hash
-	if ev.C.Depth > 1 {
-		pair ^= ev.Sfx.Labels[1] * 3
-	}
+	pair := hash ^ ev.Sfx.Labels[1]*3
 	_, dir := d.directory[hash]
 	ev.markOnce(&s.mark)
 	count := s.add(pair, ev.Q.Time, dir)

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/picket-dns/picket/internal/detect"
+	"github.com/picket-dns/picket/internal/input"
+)
+
+// config is the whole configuration of picket run. The comments are the source
+// of docs/config.md. Zero values work: every key may be left out.
+type config struct {
+	// Directory for the store: findings, query history, ledger. Relative paths,
+	// here and below, start at the folder of the configuration file.
+	DataDir string `yaml:"data_dir" default:"data"`
+	// Address of the console, the API and the metrics. Only loopback addresses are
+	// accepted unless allow_remote_console is set.
+	Listen string `yaml:"listen" default:"127.0.0.1:8053"`
+	// Let listen be an address that others can reach. The console has no log-in yet.
+	AllowRemoteConsole bool `yaml:"allow_remote_console" default:"false"`
+	// Zones that are watched, as master files (RFC 1035 §5).
+	Zones []zoneConfig `yaml:"zones"`
+	// Files with retired names, one a line: names that passive DNS still shows.
+	Retired []string `yaml:"retired"`
+	// Files with planted names, NAME[,CHANNEL] a line.
+	Canaries []string `yaml:"canaries"`
+	// Addresses or prefixes of listed secondaries: their transfers are intended.
+	Secondaries []string `yaml:"secondaries"`
+	// Addresses or prefixes of own scanners: what they do is informational.
+	Own []string `yaml:"own"`
+	// Where telemetry comes from. At least one is needed for anything to be seen.
+	Inputs []inputConfig `yaml:"inputs"`
+	// Bounds and switches of the detectors.
+	Detect detectConfig `yaml:"detect"`
+	// What is kept and for how long.
+	Retention retentionConfig `yaml:"retention"`
+}
+
+// zoneConfig is one watched zone.
+type zoneConfig struct {
+	// Master file of the zone.
+	File string `yaml:"file"`
+	// Origin of the file; left out, it is taken from $ORIGIN, the SOA or the file's name.
+	Origin string `yaml:"origin"`
+}
+
+// inputConfig is one source of telemetry. Exactly one of file, unix, tcp,
+// syslog_udp and syslog_tcp says where the bytes come from.
+type inputConfig struct {
+	// Name in metrics, the console and messages; left out, it is made of the rest.
+	Name string `yaml:"name"`
+	// Format of the telemetry, or auto to tell it by content.
+	Format string `yaml:"format" default:"auto"`
+	// File that is read and followed; rotation is followed too.
+	File string `yaml:"file"`
+	// Unix socket to listen on, for dnstap and for lines.
+	Unix string `yaml:"unix"`
+	// TCP address to listen on, for dnstap and for lines.
+	TCP string `yaml:"tcp"`
+	// UDP address to take syslog on (RFC 3164, RFC 5424).
+	SyslogUDP string `yaml:"syslog_udp"`
+	// TCP address to take syslog on (RFC 6587 framings).
+	SyslogTCP string `yaml:"syslog_tcp"`
+	// Time zone of logs that write local time, such as Europe/Vienna.
+	Timezone string `yaml:"timezone" default:"UTC"`
+}
+
+// detectConfig bounds and switches the detectors.
+type detectConfig struct {
+	// Source-and-zone pairs remembered, 64 bytes each.
+	Sources int `yaml:"sources" default:"1048576"`
+	// Pairs with full state, about 4 KiB each.
+	Suspects int `yaml:"suspects" default:"16384"`
+	// How long a finding stays open without new evidence, in event time.
+	EpisodeIdle time.Duration `yaml:"episode_idle" default:"2h"`
+	// Switch every tool-specific pattern off.
+	WithoutSignatures bool `yaml:"without_signatures" default:"false"`
+	// Detectors that are not run, by name.
+	Disabled []string `yaml:"disabled"`
+}
+
+// retentionConfig says how long things are kept.
+type retentionConfig struct {
+	// How long the query history is kept; whole hours are removed. 0 keeps everything.
+	Queries time.Duration `yaml:"queries" default:"720h"`
+}
+
+func defaultConfig() config {
+	return config{
+		DataDir: "data", Listen: "127.0.0.1:8053",
+		Detect:    detectConfig{Sources: 1 << 20, Suspects: 16384, EpisodeIdle: 2 * time.Hour},
+		Retention: retentionConfig{Queries: 720 * time.Hour},
+	}
+}
+
+// problems are all that is wrong with a configuration.
+type problems struct {
+	file string
+	list []problem
+}
+
+type problem struct {
+	line int // 0 when it is about the whole file
+	text string
+}
+
+func (p *problems) add(line int, format string, args ...any) {
+	p.list = append(p.list, problem{line, fmt.Sprintf(format, args...)})
+}
+
+// Error lists all problems, one a line, in the order of the file.
+func (p *problems) Error() string {
+	slices.SortStableFunc(p.list, func(a, b problem) int { return a.line - b.line })
+	var b strings.Builder
+	for i, x := range p.list {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if x.line > 0 {
+			fmt.Fprintf(&b, "%s:%d: %s", p.file, x.line, x.text)
+		} else {
+			fmt.Fprintf(&b, "%s: %s", p.file, x.text)
+		}
+	}
+	return b.String()
+}
+
+// loadConfig reads and checks a configuration file; the error is a *problems when
+// the content is at fault.
+func loadConfig(path string) (config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	return parseConfig(path, text)
+}
+
+func parseConfig(path string, text []byte) (config, error) {
+	c := defaultConfig()
+	p := &problems{file: path}
+	lines := decodeStrict(text, &c, p)
+	if len(p.list) > 0 {
+		return config{}, p
+	}
+	c.resolve(filepath.Dir(path))
+	c.validate(lines, p)
+	if len(p.list) > 0 {
+		return config{}, p
+	}
+	return c, nil
+}
+
+// resolve makes relative paths start at the configuration's folder.
+func (c *config) resolve(dir string) {
+	abs := func(s *string) {
+		if *s != "" && !filepath.IsAbs(*s) {
+			*s = filepath.Join(dir, *s)
+		}
+	}
+	abs(&c.DataDir)
+	for i := range c.Zones {
+		abs(&c.Zones[i].File)
+	}
+	for _, list := range [][]string{c.Retired, c.Canaries} {
+		for i := range list {
+			abs(&list[i])
+		}
+	}
+	for i := range c.Inputs {
+		abs(&c.Inputs[i].File)
+		abs(&c.Inputs[i].Unix)
+	}
+}
+
+// validate checks what the types cannot say.
+func (c *config) validate(lines lineIndex, p *problems) {
+	if err := checkListen(c.Listen); err != nil {
+		p.add(lines.of("listen"), "listen: %q: %v", c.Listen, err)
+	}
+	for i, z := range c.Zones {
+		if z.File == "" {
+			p.add(lines.of("zones[%d]", i), "zones: an entry needs file, the path of a master file")
+		}
+	}
+	names := map[string]bool{}
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		at := lines.of("inputs[%d]", i)
+		in.validate(at, p)
+		if in.Name == "" {
+			in.Name = in.where()
+		}
+		if names[in.Name] {
+			p.add(at, "inputs: two are named %q; give them different names", in.Name)
+		}
+		names[in.Name] = true
+	}
+	if c.Detect.Sources < 1024 || c.Detect.Suspects < 64 {
+		p.add(lines.of("detect"), "detect: sources must be at least 1024 and suspects at least 64")
+	}
+	if c.Detect.EpisodeIdle < time.Minute {
+		p.add(lines.of("detect.episode_idle"), "detect.episode_idle: %s is too short; at least 1m", c.Detect.EpisodeIdle)
+	}
+	if c.Retention.Queries < 0 {
+		p.add(lines.of("retention.queries"), "retention.queries: %s is negative; 0 keeps everything", c.Retention.Queries)
+	}
+	for i, d := range c.Detect.Disabled {
+		if !slices.Contains(detect.Names(), d) {
+			p.add(lines.of("detect.disabled[%d]", i), "detect.disabled: no detector %q; want one of %s", d, strings.Join(detect.Names(), ", "))
+		}
+	}
+}
+
+func (in *inputConfig) validate(at int, p *problems) {
+	n := 0
+	for _, s := range []string{in.File, in.Unix, in.TCP, in.SyslogUDP, in.SyslogTCP} {
+		if s != "" {
+			n++
+		}
+	}
+	if n != 1 {
+		p.add(at, "inputs: an entry needs exactly one of file, unix, tcp, syslog_udp, syslog_tcp; this has %d", n)
+	}
+	for key, addr := range map[string]string{"tcp": in.TCP, "syslog_udp": in.SyslogUDP, "syslog_tcp": in.SyslogTCP} {
+		if addr != "" {
+			if err := checkListen(addr); err != nil {
+				p.add(at, "inputs: %s: %q: %v", key, addr, err)
+			}
+		}
+	}
+	if in.Format == "" {
+		in.Format = input.Auto
+	}
+	if in.Format != input.Auto {
+		if _, ok := input.ByName(in.Format); !ok {
+			p.add(at, "inputs: format: %q is unknown; want auto or one of %s", in.Format, input.Names())
+		}
+	}
+	if in.Timezone == "" {
+		in.Timezone = "UTC"
+	}
+	if _, err := loadLocation(in.Timezone); err != nil {
+		p.add(at, "inputs: timezone: %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", in.Timezone, err)
+	}
+}
+
+// transport names how the bytes come.
+func (in *inputConfig) transport() string {
+	switch {
+	case in.File != "":
+		return "file"
+	case in.Unix != "":
+		return "unix"
+	case in.TCP != "":
+		return "tcp"
+	case in.SyslogUDP != "":
+		return "syslog-udp"
+	}
+	return "syslog-tcp"
+}
+
+// where names the place the bytes come from.
+func (in *inputConfig) where() string {
+	return in.transport() + ":" + in.File + in.Unix + in.TCP + in.SyslogUDP + in.SyslogTCP
+}
+
+// checkListen checks an address to listen on.
+func checkListen(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("want HOST:PORT, such as 127.0.0.1:8053")
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return fmt.Errorf("want an IP address before the port, such as 127.0.0.1:8053")
+	}
+	return nil
+}
+
+// knowledgeOptions names what the configuration says is known beforehand.
+func (c *config) knowledgeOptions() knowledgeOptions {
+	o := knowledgeOptions{retired: c.Retired, canaries: c.Canaries, secondaries: c.Secondaries, own: c.Own}
+	for _, z := range c.Zones {
+		arg := z.File
+		if z.Origin != "" {
+			arg = z.Origin + "=" + z.File
+		}
+		o.zoneFiles = append(o.zoneFiles, arg)
+	}
+	return o
+}
