@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -357,5 +359,93 @@ func TestLedgerEntries(t *testing.T) {
 	}
 	if r := verify(t, s); r.Entries != 2 || r.Head != list[0].Hash {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestSegmentSchema holds the file to docs/format/segments.md.
+func TestSegmentSchema(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	appendAt(t, s, 0, 3)
+	sealed, err := s.Seal(t.Context(), future)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := s.file(sealed[0].Path)
+	rows, err := s.db.Query(`SELECT name, coalesce(type, ''), coalesce(repetition_type, ''), coalesce(converted_type, ''), coalesce(logical_type::VARCHAR, '') FROM parquet_schema(` + quote(name) + `)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var got []string
+	for rows.Next() {
+		var a, b, c, d, e string
+		if err := rows.Scan(&a, &b, &c, &d, &e); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, strings.TrimSpace(strings.Join([]string{a, b, c, d, e}, " ")))
+	}
+	want := []string{
+		"duckdb_schema  REQUIRED",
+		"time INT64 OPTIONAL  TimestampType(isAdjustedToUTC=0, unit=TimeUnit(MILLIS=<null>, MICROS=<null>, NANOS=NanoSeconds()))",
+		"client BYTE_ARRAY OPTIONAL UTF8", "server BYTE_ARRAY OPTIONAL UTF8", "client_port INT32 OPTIONAL UINT_16",
+		"transport BYTE_ARRAY OPTIONAL UTF8", "name BYTE_ARRAY OPTIONAL UTF8", "zone BYTE_ARRAY OPTIONAL UTF8",
+		"state BYTE_ARRAY OPTIONAL UTF8", "opcode INT32 OPTIONAL UINT_8", "qtype INT32 OPTIONAL UINT_16",
+		"qclass INT32 OPTIONAL UINT_16", "rcode INT32 OPTIONAL INT_16", "flags INT32 OPTIONAL UINT_32",
+		"ecs BYTE_ARRAY OPTIONAL UTF8", "sensor BYTE_ARRAY OPTIONAL UTF8",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("columns:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var codec, kv string
+	if err := s.db.QueryRow(`SELECT string_agg(DISTINCT compression, ' ') FROM parquet_metadata(` + quote(name) + `)`).Scan(&codec); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.QueryRow(`SELECT string_agg(key::VARCHAR || '=' || value::VARCHAR, ' ') FROM parquet_kv_metadata(` + quote(name) + `)`).Scan(&kv); err != nil {
+		t.Fatal(err)
+	}
+	if codec != "ZSTD" || kv != "picket_segment=1" {
+		t.Errorf("compression %s, metadata %s", codec, kv)
+	}
+}
+
+// TestReadWhileSealing counts all the while hours move from the table into
+// files: each row is always in exactly one place.
+func TestReadWhileSealing(t *testing.T) {
+	const hours, each = 12, 50
+	s := openTest(t, t.TempDir())
+	for h := range hours {
+		appendAt(t, s, h, each)
+	}
+	var (
+		wg   sync.WaitGroup
+		done = make(chan struct{})
+	)
+	defer wg.Wait()
+	defer close(done)
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				list, err := s.Queries(context.Background(), QueryFilter{Limit: 1 << 20})
+				if err != nil || len(list) != hours*each {
+					t.Errorf("Queries: %d rows, want %d; %v", len(list), hours*each, err)
+					return
+				}
+				var n int
+				if err := s.db.QueryRow(`SELECT count(*) FROM queries`).Scan(&n); err != nil || n != hours*each {
+					t.Errorf("view: %d rows, want %d; %v", n, hours*each, err)
+					return
+				}
+			}
+		})
+	}
+	for h := 1; h <= hours; h++ {
+		if sealed, err := s.Seal(t.Context(), hour0.Add(time.Duration(h)*time.Hour+5*time.Minute)); err != nil || len(sealed) != 1 {
+			t.Errorf("seal %d: %+v, %v", h, sealed, err)
+		}
 	}
 }

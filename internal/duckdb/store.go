@@ -38,11 +38,11 @@ var ErrReadOnly = errors.New("store is open for reading only")
 type Options struct {
 	Dir string // the data directory, created when missing
 
-	MemoryMiB   int           // DuckDB's memory limit; 0 means 256
-	Threads     int           // DuckDB's threads; 0 means 2
-	Readers     int           // connections for readers; 0 means 4
-	SealGrace   time.Duration // how long after its end an hour waits for late events; 0 means 5 minutes
-	QueueWrites int           // most operations in one transaction; 0 means 256
+	MemoryMiB int           // DuckDB's memory limit; 0 means 256
+	Threads   int           // DuckDB's threads; 0 means 2
+	Readers   int           // connections for readers; 0 means 4
+	SealGrace time.Duration // how long after its end an hour waits for late events; 0 means 5 minutes
+	MaxGroup  int           // most operations in one transaction; 0 means 256
 
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // wall clock for updated_at and ledger entries; nil means time.Now
@@ -65,8 +65,8 @@ func (o *Options) setDefaults() {
 	if o.SealGrace <= 0 {
 		o.SealGrace = 5 * time.Minute
 	}
-	if o.QueueWrites <= 0 {
-		o.QueueWrites = 256
+	if o.MaxGroup <= 0 {
+		o.MaxGroup = 256
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -48,7 +48,7 @@ func (s *Store) submit(ctx context.Context, op *operation) error {
 // that wait at this moment, and carries them out in one transaction: the more
 // callers there are, the more of them share one sync of the log.
 func (s *Store) writeLoop() {
-	batch := make([]*operation, 0, s.opt.QueueWrites)
+	batch := make([]*operation, 0, s.opt.MaxGroup)
 	for {
 		select {
 		case op := <-s.ops:
