@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 	"unicode/utf16"
 
@@ -38,7 +39,7 @@ type findingsBody struct {
 type findingsOutput struct{ Body findingsBody }
 
 type findingInput struct {
-	ID string `path:"id" maxLength:"256" doc:"The finding's id"`
+	ID string `path:"id" maxLength:"1024" doc:"The finding's id"`
 }
 
 type findingOutput struct{ Body picket.StoredFinding }
@@ -112,7 +113,7 @@ func (c *Console) apiFindings(ctx context.Context, in *findingsInput) (*findings
 	}
 	out := make([]picket.StoredFinding, len(list))
 	for i := range list {
-		out[i] = withoutNulls(list[i])
+		out[i] = presentable(list[i])
 	}
 	return &findingsOutput{findingsBody{Findings: out, Total: total, Limit: in.Limit, Offset: in.Offset, Revision: rev}}, nil
 }
@@ -122,7 +123,7 @@ func (c *Console) apiFinding(ctx context.Context, in *findingInput) (*findingOut
 	if err != nil {
 		return nil, c.apiError(err)
 	}
-	return &findingOutput{withoutNulls(*f)}, nil
+	return &findingOutput{presentable(*f)}, nil
 }
 
 func (c *Console) apiWatched(ctx context.Context, _ *struct{}) (*watchedOutput, error) {
@@ -150,11 +151,18 @@ func (c *Console) apiError(err error) error {
 	return huma.Error500InternalServerError("the store did not answer")
 }
 
-// withoutNulls makes lists that a client iterates over lists, not null.
-func withoutNulls(f picket.StoredFinding) picket.StoredFinding {
+// presentable makes a finding one that JSON can hold and that a client can read
+// without looking for null: lists are lists, and a number that is none (NaN,
+// infinity) is left out rather than failing the whole answer.
+func presentable(f picket.StoredFinding) picket.StoredFinding {
 	f.Techniques = notNil(f.Techniques)
 	f.Evidence.Names = notNil(f.Evidence.Names)
-	f.Evidence.Features = notNil(f.Evidence.Features)
+	f.Evidence.Features = slices.DeleteFunc(slices.Clone(notNil(f.Evidence.Features)), func(x picket.Feature) bool {
+		return !finite(x.Value) || !finite(x.Threshold)
+	})
+	if !finite(f.Confidence) {
+		f.Confidence = 0
+	}
 	return f
 }
 

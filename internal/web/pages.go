@@ -30,7 +30,8 @@ type frame struct {
 
 func newPages(assets map[string]asset) *pages {
 	funcs := template.FuncMap{
-		"asset": func(name string) string { return "/assets/" + name + "?v=" + assets[name].hash },
+		"breaks": breaks,
+		"asset":  func(name string) string { return "/assets/" + name + "?v=" + assets[name].hash },
 	}
 	dir := mustSub(embedded, "templates")
 	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(dir, "layout.html", "parts.html"))

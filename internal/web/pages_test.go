@@ -184,7 +184,10 @@ func text(t *testing.T, body string) string {
 	var b strings.Builder
 	for n := range root.Descendants() {
 		if n.Type == html.TextNode {
-			b.WriteString(n.Data + " ")
+			b.WriteString(n.Data)
+			if n.Parent.Data != "bdi" || n.NextSibling == nil || n.NextSibling.NextSibling == nil {
+				b.WriteString(" ") // not within a name that is cut into labels
+			}
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")

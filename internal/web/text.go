@@ -128,6 +128,25 @@ func dnsText(s string) string {
 	return b.String()
 }
 
+// breaks cuts a name or an address where a line may be broken: after a label or
+// a group, before a prefix length.
+func breaks(s string) []string {
+	var parts []string
+	from := 0
+	for i := range len(s) {
+		switch {
+		case s[i] == '/' && i > from:
+			parts, from = append(parts, s[from:i]), i
+		case s[i] == ':' || s[i] == '.' && (i == 0 || s[i-1] != '\\'):
+			parts, from = append(parts, s[from:i+1]), i+1
+		}
+	}
+	if from < len(s) {
+		parts = append(parts, s[from:])
+	}
+	return parts
+}
+
 // visible returns text with everything that cannot be seen, or that moves what
 // can, written out: controls, direction changes, joiners, broken UTF-8.
 func visible(s string) string {
