@@ -91,6 +91,7 @@ seen, how sure that is, and what it does not prove. It is never a verdict.`,
 // commands lists the subcommands.
 func commands() []func(streams) *cobra.Command {
 	return []func(streams) *cobra.Command{
+		runCommand,
 		scanCommand,
 		inspectCommand,
 		labCommand,

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -14,22 +15,23 @@ import (
 // goroutine. The shards split queries by source network, so that all queries of
 // a source meet the same engine.
 type Engine struct {
-	cfg    Config
-	specs  []Spec
-	dets   []Detector
-	words  *vocabulary
-	table  *table
-	pool   []Source
-	free   []int32 // indexes of pool not in use
-	hand   int     // eviction hand
-	zones  []*zoneMemory
-	clock  int64 // greatest event time seen, within reason
-	swept  int64
-	open   int
-	out    outbox
-	ev     Event
-	stats  Stats
-	zoneUp []*zoneMemory // zones with unsent summaries
+	cfg     Config
+	specs   []Spec
+	dets    []Detector
+	words   *vocabulary
+	table   *table
+	pool    []Source
+	free    []int32 // indexes of pool not in use
+	hand    int     // eviction hand
+	zones   []*zoneMemory
+	clock   int64 // greatest event time seen, within reason
+	swept   int64
+	open    int
+	out     outbox
+	ev      Event
+	evicted int64 // suspects evicted
+	shown   published
+	zoneUp  []*zoneMemory // zones with unsent summaries
 }
 
 // emission is a finding on its way out.
@@ -51,8 +53,8 @@ func (o *outbox) drain(f func(*picket.Finding, bool)) {
 
 // Stats are sizes and evictions, for metrics and coverage.
 type Stats struct {
-	Sources, Suspects, Open        int
-	EvictedSources, EvictedSuspect int64
+	Sources, Suspects, Open         int64
+	EvictedSources, EvictedSuspects int64
 }
 
 // New returns an engine with all detectors of Specs that are not disabled.
@@ -70,11 +72,26 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Stats returns the engine's sizes.
+// published are the Stats as of the last Drain, for readers in other goroutines.
+type published struct {
+	sources, suspects, open, evictedSources, evictedSuspects atomic.Int64
+}
+
+// Stats returns the engine's sizes as of the last Drain. It alone may be called
+// from another goroutine.
 func (e *Engine) Stats() Stats {
-	s := e.stats
-	s.Sources, s.Suspects, s.Open, s.EvictedSources = e.table.used, len(e.pool)-len(e.free), e.open, e.table.evicted
-	return s
+	return Stats{
+		Sources: e.shown.sources.Load(), Suspects: e.shown.suspects.Load(), Open: e.shown.open.Load(),
+		EvictedSources: e.shown.evictedSources.Load(), EvictedSuspects: e.shown.evictedSuspects.Load(),
+	}
+}
+
+func (e *Engine) publish() {
+	e.shown.sources.Store(int64(e.table.used))
+	e.shown.suspects.Store(int64(len(e.pool) - len(e.free)))
+	e.shown.open.Store(int64(e.open))
+	e.shown.evictedSources.Store(e.table.evicted)
+	e.shown.evictedSuspects.Store(e.evicted)
 }
 
 // Observe takes one query with its context. Both are borrowed. sfx holds the
@@ -210,7 +227,7 @@ func (e *Engine) takeSource() *Source {
 				continue
 			}
 		}
-		e.stats.EvictedSuspect++
+		e.evicted++
 		if m := e.table.find(s.key); m != nil {
 			m.suspect, m.n = 0, 0
 		}
@@ -333,7 +350,10 @@ func (e *Engine) Flush() {
 
 // Drain hands over the findings raised, updated and closed since the last call.
 // The findings are the receiver's to keep.
-func (e *Engine) Drain(f func(f *picket.Finding, closed bool)) { e.out.drain(f) }
+func (e *Engine) Drain(f func(f *picket.Finding, closed bool)) {
+	e.publish()
+	e.out.drain(f)
+}
 
 // sourceKey hashes a source and a zone. IPv6 sources count by /64.
 func sourceKey(a netip.Addr, zone uint32, seed uint64) uint64 {

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/detect"
+	"github.com/picket-dns/picket/internal/duckdb"
+	"github.com/picket-dns/picket/internal/web"
+)
+
+func runCommand(std streams) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Watch live telemetry, keep findings, serve the console",
+		Long: `Run is the daemon: it reads the inputs of its configuration, detects, stores and
+serves the console, the API and the metrics. SIGTERM and SIGINT drain it: what was
+accepted is processed and stored before it ends.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			log := slog.New(slog.NewTextHandler(std.err, nil))
+			if err := runDaemon(cmd.Context(), cfg, std, log); err != nil {
+				return &exitError{exitSome, err}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "picket.yaml", "configuration file")
+	return cmd
+}
+
+// daemon is everything that picket run holds, in the order in which it is started.
+type daemon struct {
+	cfg     config
+	log     *slog.Logger
+	started time.Time
+	know    *knowledge
+	store   *duckdb.Store
+	metrics *metrics
+	rec     *recognizer
+	inputs  []*liveInput
+	console *web.Console
+	server  *http.Server
+}
+
+// runDaemon starts everything, waits for ctx and stops in order.
+func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (err error) {
+	d := &daemon{cfg: cfg, log: log, started: time.Now(), metrics: newMetrics()}
+	opt := cfg.knowledgeOptions()
+	if d.know, err = opt.load(std.err); err != nil {
+		return err
+	}
+	if d.store, err = duckdb.Open(ctx, duckdb.Options{Dir: cfg.DataDir, Log: log, Observe: d.metrics.observeStore}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.store.Close()) }()
+	d.rec = newRecognizer(d.know, recognizerOptions{
+		Detect: detect.Config{
+			Sources: cfg.Detect.Sources, Suspects: cfg.Detect.Suspects, EpisodeIdle: cfg.Detect.EpisodeIdle,
+			WithoutSignatures: cfg.Detect.WithoutSignatures, Disabled: cfg.Detect.Disabled,
+		},
+		Sink: d, History: d.store,
+		OnError: func(err error) { log.Error("pipeline", "error", err) },
+	})
+	d.metrics.watch(d)
+	if err := d.serve(ctx); err != nil {
+		return errors.Join(err, d.rec.Close())
+	}
+	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInputs()
+	var running sync.WaitGroup
+	if err := d.startInputs(inputs, &running); err != nil {
+		stopInputs()
+		running.Wait()
+		return errors.Join(err, d.rec.Close(), d.stopConsole())
+	}
+	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopUpkeep()
+	running.Go(func() { d.upkeep(upkeep) })
+	<-ctx.Done()
+	return d.stop(stopInputs, stopUpkeep, &running)
+}
+
+// stop ends the daemon in this order: 1 inputs take no more, 2 what they hold is
+// passed on, 3 the pipeline drains into the store, 4 positions are saved, 5 the
+// console ends. The store is closed by the caller, last.
+func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.WaitGroup) error {
+	d.log.Info("draining")
+	stopInputs()
+	stopUpkeep()
+	running.Wait()
+	for _, in := range d.inputs {
+		in.feed.Flush()
+	}
+	err := d.rec.Close()
+	for _, in := range d.inputs {
+		err = errors.Join(err, in.savePosition(true))
+	}
+	err = errors.Join(err, d.stopConsole())
+	d.log.Info("stopped", "queries", d.rec.Queries())
+	return err
+}
+
+// serve starts the console.
+func (d *daemon) serve(ctx context.Context) error {
+	l, err := web.Listen(ctx, d.cfg.Listen, web.ListenOptions{AllowNonLoopback: d.cfg.AllowRemoteConsole})
+	if err != nil {
+		return err
+	}
+	d.console = web.New(web.Options{Findings: d.store, Watch: d, Metrics: d.metrics.handler(), Log: d.log, Version: version()})
+	d.server = d.console.Server(d.cfg.Listen)
+	go func() {
+		if err := d.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("console", "error", err)
+		}
+	}()
+	d.log.Info("console is up", "address", "http://"+l.Addr().String())
+	return nil
+}
+
+func (d *daemon) stopConsole() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := d.console.Close()
+	if shut := d.server.Shutdown(ctx); shut != nil {
+		err = errors.Join(err, fmt.Errorf("stop console: %w", shut))
+	}
+	return err
+}
+
+// startInputs starts every input; the first that cannot start is the error.
+func (d *daemon) startInputs(ctx context.Context, running *sync.WaitGroup) error {
+	for _, c := range d.cfg.Inputs {
+		in := newLiveInput(c, d)
+		d.inputs = append(d.inputs, in)
+	}
+	d.metrics.inputsReady()
+	for _, in := range d.inputs {
+		if err := in.start(ctx, running); err != nil {
+			return fmt.Errorf("input %s: %w", in.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// upkeep passes on what live inputs hold, saves positions, seals full hours and
+// removes what is past its retention.
+func (d *daemon) upkeep(ctx context.Context) {
+	flush := time.NewTicker(250 * time.Millisecond)
+	defer flush.Stop()
+	seal := time.NewTicker(time.Minute)
+	defer seal.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-flush.C:
+			for _, in := range d.inputs {
+				in.feed.Flush()
+				if err := in.savePosition(false); err != nil {
+					d.log.Error("save position", "input", in.cfg.Name, "error", err)
+				}
+			}
+		case <-seal.C:
+			d.keepStore(ctx)
+		}
+	}
+}
+
+func (d *daemon) keepStore(ctx context.Context) {
+	sealed, err := d.store.Seal(ctx, time.Now())
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("seal query history", "error", err)
+	}
+	for _, s := range sealed {
+		d.log.Info("sealed", "segment", s.Path)
+	}
+	if d.cfg.Retention.Queries == 0 {
+		return
+	}
+	if _, err := d.store.Retain(ctx, time.Now().Add(-d.cfg.Retention.Queries)); err != nil && ctx.Err() == nil {
+		d.log.Error("apply retention", "error", err)
+	}
+}
+
+// Finding stores a finding. It implements picket.FindingSink for the pipeline.
+func (d *daemon) Finding(f *picket.Finding, closed bool) error {
+	d.metrics.countFinding(f)
+	return d.store.PutFinding(context.Background(), f, !closed)
+}
+
+// Watched implements picket.Watcher.
+func (d *daemon) Watched(context.Context) (picket.Watched, error) {
+	w := picket.Watched{Started: d.started}
+	for _, z := range d.know.catalog.Zones() {
+		w.Zones = append(w.Zones, *z)
+	}
+	levels := ""
+	for _, in := range d.inputs {
+		st, lv := in.status()
+		w.Inputs = append(w.Inputs, st)
+		levels += lv
+	}
+	for _, n := range detect.Names() {
+		if !contains(d.cfg.Detect.Disabled, n) {
+			w.Detectors = append(w.Detectors, n)
+		}
+	}
+	w.Notes = d.rec.Notes(levels)
+	for _, n := range d.cfg.Detect.Disabled {
+		w.Notes = append(w.Notes, "switched off: "+n)
+	}
+	return w, nil
+}
