@@ -185,10 +185,17 @@ func TestBrowserKeysAndLiveUpdates(t *testing.T) {
 		t.Errorf("%d findings listed", n)
 	}
 
-	// j and k move; typing in the search field does not.
-	b.do(t, press("jjk"))
-	b.do(t, press("j"))
 	second := f.findings[1].ID
+	b.checkKeys(t, second)
+	b.checkLive(t, f, second)
+	b.checkOpening(t, f)
+	b.noComplaints(t)
+}
+
+// checkKeys holds that j and k move, and that they do not while somebody types.
+func (b *browser) checkKeys(t *testing.T, second string) {
+	t.Helper()
+	b.do(t, press("jjkj"))
 	if got := eval[string](t, b, focusedKey); got != second {
 		t.Errorf("after j j k j the focus is on %q, want %q", got, second)
 	}
@@ -204,16 +211,26 @@ func TestBrowserKeysAndLiveUpdates(t *testing.T) {
 	b.until(t, `document.getElementById("help").open`)
 	b.do(t, chromedp.KeyEvent(kb.Escape))
 	b.until(t, `!document.getElementById("help").open`)
+}
 
-	// A finding that comes in appears without a reload and leaves the focus alone.
-	b.do(t, chromedp.Evaluate[chromedp.Void](`window.notReloaded = true; undefined`), press("jj"))
+// checkLive holds that a finding that comes in appears without a reload, leaves
+// focus and place alone, and waits while updates are paused.
+func (b *browser) checkLive(t *testing.T, f *fake, second string) {
+	t.Helper()
+	b.do(t, chromedp.EmulateViewport(1360, 500), chromedp.Evaluate[chromedp.Void](`window.notReloaded = true; undefined`), press("jj"))
+	b.do(t, chromedp.Evaluate[chromedp.Void](`document.activeElement.closest("tr").scrollIntoView(); undefined`))
 	if got := eval[string](t, b, focusedKey); got != second {
 		t.Fatalf("before the update the focus is on %q, want %q", got, second)
 	}
+	const place = `Math.round(document.activeElement.getBoundingClientRect().top)`
+	before := eval[int](t, b, place)
 	f.put(news("fnew1"))
 	b.until(t, `document.querySelectorAll("a.open").length === 9`)
 	if got := eval[string](t, b, focusedKey); got != second {
 		t.Errorf("after the update the focus is on %q, want %q", got, second)
+	}
+	if after := eval[int](t, b, place); after-before > 1 || before-after > 1 {
+		t.Errorf("the update moved the row from %d to %d px", before, after)
 	}
 	if got := eval[string](t, b, `document.getElementById("announce").textContent`); got != "Updated: 9 findings" {
 		t.Errorf("announced %q", got)
@@ -221,8 +238,6 @@ func TestBrowserKeysAndLiveUpdates(t *testing.T) {
 	if !eval[bool](t, b, `window.notReloaded === true`) {
 		t.Error("the page was reloaded")
 	}
-
-	// Paused means paused; going on catches up.
 	b.do(t, chromedp.Click(chromedp.CSS("#pause")))
 	b.until(t, `document.getElementById("status-text").textContent === "Paused"`)
 	f.put(news("fnew2"))
@@ -232,20 +247,26 @@ func TestBrowserKeysAndLiveUpdates(t *testing.T) {
 	}
 	b.do(t, chromedp.Click(chromedp.CSS("#pause")))
 	b.until(t, `document.querySelectorAll("a.open").length === 10`)
+}
 
-	// Enter opens the finding, which updates itself too and keeps what was unfolded.
+// checkOpening holds that Enter opens the finding, which updates itself too and
+// keeps unfolded what was.
+func (b *browser) checkOpening(t *testing.T, f *fake) {
+	t.Helper()
 	b.do(t, chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), press("jjj"), chromedp.KeyEvent(kb.Enter))
 	b.until(t, `location.pathname.startsWith("/findings/f3a") && document.readyState === "complete"`)
 	b.until(t, `document.getElementById("status-text").textContent === "Live"`)
 	b.do(t, chromedp.Click(chromedp.CSS("#timeline-table summary")))
-	x := f.findings[0]
+	x, err := f.Finding(b, "f3a7c41d09ab")
+	if err != nil {
+		t.Fatal(err)
+	}
 	x.Summary = "Grown to 70 names."
-	f.put(x)
+	f.put(*x)
 	b.until(t, `document.querySelector(".said").textContent.includes("Grown")`)
 	if !eval[bool](t, b, `document.getElementById("timeline-table").open`) {
 		t.Error("the update folded the timeline's table")
 	}
-	b.noComplaints(t)
 }
 
 func news(id string) picket.StoredFinding {
