@@ -50,6 +50,7 @@ func TestInfer(t *testing.T) {
 		{"answer from a cache", answer("a.b.example.com", ok, 1, 0), "", picket.StateOutOfZone},
 		{"SOA from a cache", withAuthority(answer("a.b.example.com", nxd, 0, 0), "example.com", true), "", picket.StateOutOfZone},
 		{"SOA of another zone", withAuthority(answer("a.example.com", picket.RcodeRefused, 0, aa), "example.net", true), "", picket.StateOutOfZone},
+		{"SOA of the root", withAuthority(answer("nosuchtld", nxd, 0, aa), ".", true), "", picket.StateOutOfZone},
 		{"referral", referral, "", picket.StateOutOfZone},
 		{"refused", answer("a.b.example.com", picket.RcodeRefused, 0, 0), "", picket.StateOutOfZone},
 		{"refused with AA and SOA", withAuthority(answer("a.example.com", picket.RcodeRefused, 0, aa), "example.com", true), "", picket.StateOutOfZone},

@@ -10,7 +10,7 @@ import (
 // or of the NS records beside an authoritative answer.
 func provenApex(q *picket.Query) []byte {
 	r := &q.Response
-	if len(r.Authority) == 0 || q.Flags&picket.FlagReferral != 0 || q.Opcode != 0 ||
+	if q.Flags&picket.FlagReferral != 0 || q.Opcode != 0 ||
 		q.Rcode != picket.RcodeNoError && q.Rcode != picket.RcodeNXDomain {
 		return nil
 	}
@@ -18,7 +18,8 @@ func provenApex(q *picket.Query) []byte {
 	if q.Flags&picket.FlagAA == 0 && (!r.HasSOA || q.Flags&picket.FlagFlags != 0) {
 		return nil
 	}
-	if !dnsname.IsSubdomain(q.Name, r.Authority) {
+	// The root is nobody's to infer: every name would be in it, and none out of zone.
+	if len(r.Authority) <= 1 || !dnsname.IsSubdomain(q.Name, r.Authority) {
 		return nil
 	}
 	return r.Authority
@@ -72,35 +73,41 @@ func (c *Catalog) learn(q *picket.Query, sfx *dnsname.Suffixes) *inferredSet {
 	if !c.teaches(q, set.find(q.Name, sfx)) {
 		return set // another shard was faster
 	}
-	s := c.snap.Load()
-	watched := len(s.zones) > 1
-	if by == guessed && (len(set.zones) >= c.maxInferred ||
-		(len(set.zones) >= c.maxInferred/2 || watched && q.Flags&picket.FlagResponse == 0) && !c.asked.often(c.hasher.Name(apex))) {
+	next := c.extend(set, q, apex, by)
+	if next == nil {
 		c.refused.Add(1)
 		return set
 	}
-	known := uint32(0)
-	var before inferredZone
+	c.inferred.Store(next)
+	return next
+}
+
+// extend returns a copy of set that knows the zone at apex, nil when there is no
+// room for it. Callers hold mu.
+func (c *Catalog) extend(set *inferredSet, q *picket.Query, apex []byte, by evidence) *inferredSet {
+	s := c.snap.Load()
+	if by == guessed && !c.believe(set, s, q, apex) {
+		return nil
+	}
+	add := &inferredZone{by: by}
 	if off := set.t.lookup(apex); off != 0 {
-		known, before = off, set.zones[set.t.zone(off)]
+		if *add = set.zones[set.t.zone(off)]; add.by == proven {
+			add = nil
+		} else {
+			add.by = by
+		}
 	}
 	// Guesses at and above the name, down to the proven apex, are refuted by it.
 	drop := func(z *inferredZone) bool {
 		return by == proven && z.by != proven && len(z.Apex) >= len(apex) && dnsname.IsSubdomain(q.Name, z.Apex)
 	}
-	if by == proven && known == 0 && len(set.zones) >= c.maxInferred {
-		drop = c.makeRoom(set, drop)
-		if drop == nil {
-			c.refused.Add(1)
-			return set
+	if add != nil && add.Zone == nil {
+		if len(set.zones) >= c.maxInferred {
+			if drop = c.makeRoom(set, drop); drop == nil {
+				return nil
+			}
 		}
-	}
-	var add *inferredZone
-	switch {
-	case known == 0:
-		add = &inferredZone{Zone: c.inferredZone(s, apex), labels: dnsname.Labels(apex), by: by}
-	case before.by != proven:
-		add = &inferredZone{Zone: before.Zone, labels: before.labels, by: by}
+		add.Zone, add.labels = c.inferredZone(s, apex), dnsname.Labels(apex)
 	}
 	next, err := set.with(add, func(z *inferredZone) bool {
 		if !drop(z) {
@@ -113,11 +120,21 @@ func (c *Catalog) learn(q *picket.Query, sfx *dnsname.Suffixes) *inferredSet {
 		return true
 	})
 	if err != nil { // 4 GiB of names: MaxInferred keeps far below
-		c.refused.Add(1)
-		return set
+		return nil
 	}
-	c.inferred.Store(next)
 	return next
+}
+
+// believe reports whether a guess is taken.
+func (c *Catalog) believe(set *inferredSet, s *snapshot, q *picket.Query, apex []byte) bool {
+	if len(set.zones) >= c.maxInferred {
+		return false
+	}
+	unanswered := len(s.zones) > 1 && q.Flags&picket.FlagResponse == 0 // zone files say what is watched
+	if len(set.zones) < c.maxInferred/2 && !unanswered {
+		return true
+	}
+	return c.asked.often(c.hasher.Name(apex))
 }
 
 // makeRoom extends drop by the oldest guess; nil when all zones are proven or listed.
