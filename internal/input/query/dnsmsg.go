@@ -166,13 +166,13 @@ func (m *Message) FillQuery(q *picket.Query) {
 		switch rr.typ {
 		case typeOPT:
 			if q.Flags&picket.FlagEDNS == 0 {
-				fillOPT(q, &rr)
+				fillOPT(q, &rr, rr.data(m.msg))
 			}
 		case typeTSIG:
 			q.Flags |= picket.FlagTSIG
 		case typeSIG:
 			// SIG(0) covers no type (RFC 2931 §3).
-			if len(rr.data) >= 2 && rr.data[0] == 0 && rr.data[1] == 0 {
+			if d := rr.data(m.msg); len(d) >= 2 && d[0] == 0 && d[1] == 0 {
 				q.Flags |= picket.FlagTSIG
 			}
 		}
@@ -211,7 +211,7 @@ const (
 )
 
 // fillOPT reads an OPT record of a query (RFC 6891 §6.1).
-func fillOPT(q *picket.Query, rr *msgRecord) {
+func fillOPT(q *picket.Query, rr *msgRecord, d []byte) {
 	q.Flags |= picket.FlagEDNS
 	q.EDNSSize = rr.class
 	if rr.ttl&0x8000 != 0 {
@@ -220,7 +220,7 @@ func fillOPT(q *picket.Query, rr *msgRecord) {
 	if rr.ttl>>16&0xff != 0 {
 		q.Flags |= picket.FlagBadEDNS
 	}
-	for d := rr.data; len(d) >= 4; {
+	for len(d) >= 4 {
 		code, n := binary.BigEndian.Uint16(d), int(binary.BigEndian.Uint16(d[2:]))
 		if 4+n > len(d) {
 			return
@@ -373,9 +373,29 @@ func (s *responseScan) firstOwner(off int) {
 }
 
 func (s *responseScan) authority(off int) {
+	if name := s.suffix(off); name != nil {
+		s.q.Response.Authority = name
+		return
+	}
 	if name, _, _, err := appendName(s.m.auth[:0], s.m.msg, off); err == nil {
 		s.q.Response.Authority = name
 	}
+}
+
+// suffix returns the name at off without reading it when it is a pointer to a
+// label of the question: it is then the end of the QNAME.
+func (s *responseScan) suffix(off int) []byte {
+	msg, name := s.m.msg, s.q.Name
+	if msg[off] < 0xc0 || s.m.body != dnsHeaderLen+len(name)+4 {
+		return nil
+	}
+	to := int(msg[off]&0x3f)<<8 | int(msg[off+1]) - dnsHeaderLen
+	for at := 0; at <= to && at < len(name); at += 1 + int(name[at]) {
+		if at == to {
+			return name[at:]
+		}
+	}
+	return nil
 }
 
 // denial keeps one NSEC or NSEC3 record; a malformed one is left out.
@@ -391,8 +411,8 @@ func (s *responseScan) denial(off int, rr *msgRecord) {
 			return
 		}
 		mid := len(owner)
-		all, next, _, err := appendName(owner, s.m.msg, rr.dataAt)
-		if err != nil || next > rr.dataAt+len(rr.data) {
+		all, next, _, err := appendName(owner, s.m.msg, rr.at)
+		if err != nil || next > rr.end {
 			return
 		}
 		*d = picket.Denial{Owner: all[at:mid:mid], Next: all[mid:len(all):len(all)]}
@@ -401,7 +421,7 @@ func (s *responseScan) denial(off int, rr *msgRecord) {
 		return
 	}
 	// NSEC3 RDATA: algorithm, flags, iterations (2), salt, hash (RFC 5155 §3.2).
-	v := rr.data
+	v := rr.data(s.m.msg)
 	if len(v) < 5 || 5+int(v[4]) >= len(v) {
 		return
 	}

@@ -10,26 +10,31 @@ import (
 type msgRecord struct {
 	typ, class uint16
 	ttl        uint32
-	data       []byte
-	dataAt     int // offset of data in the message, for names in it
+	at, end    int // of the data, in the message
 }
+
+// data returns the record's data; msg is what it was read from.
+func (r *msgRecord) data(msg []byte) []byte { return msg[r.at:r.end:r.end] }
 
 // read reads the record at off and returns the offset after it, 0 when it runs
 // past the end.
 func (r *msgRecord) read(msg []byte, off int) int {
-	off = skipName(msg, off)
-	if off <= 0 || off+10 > len(msg) {
+	if off < len(msg) && msg[off] >= 0xc0 {
+		off += 2
+	} else if off = skipName(msg, off); off == 0 {
 		return 0
 	}
-	h := msg[off : off+10]
-	n := int(binary.BigEndian.Uint16(h[8:]))
-	off += 10
-	if off+n > len(msg) {
+	if off+10 > len(msg) {
 		return 0
 	}
+	h := msg[off : off+10 : off+10]
+	r.at = off + 10
+	r.end = r.at + int(binary.BigEndian.Uint16(h[8:]))
 	r.typ, r.class, r.ttl = binary.BigEndian.Uint16(h), binary.BigEndian.Uint16(h[2:]), binary.BigEndian.Uint32(h[4:])
-	r.data, r.dataAt = msg[off:off+n], off
-	return off + n
+	if r.end > len(msg) {
+		return 0
+	}
+	return r.end
 }
 
 // skipRecord returns the offset after the record at off, 0 when it runs past the end.

@@ -52,7 +52,7 @@ const (
 	opcodeDSO             = 6
 	protoTCP              = 6
 	protoUDP              = 17
-	fullHash, headHash    = 288, 64 // octets of a query, and of a response, that tell duplicates
+	fullHash, headHash    = 352, 64 // octets of a query, and of a response, that tell duplicates
 )
 
 // Pcap decodes packet captures, pcap and pcapng, of DNS over UDP and TCP. It is
@@ -104,7 +104,7 @@ func newPcapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) 
 	d := &pcapDecoder{
 		acct: acct, sink: sink, ports: opt.Ports, servers: opt.Servers,
 		wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),
-		dups: newStamps(1<<15, 20), late: newStamps(1<<14, 30),
+		dups: newStamps(1<<13, 20), late: newStamps(1<<14, 30),
 	}
 	if len(d.ports) == 0 {
 		d.ports = []uint16{portDNS}
@@ -139,6 +139,9 @@ type pcapPacket struct {
 // frame takes one captured frame.
 func (d *pcapDecoder) frame(f *pcapFrame) error {
 	now := d.clock.tick(f.time)
+	if err := d.pend.expire(now); err != nil { // before a response that comes too late is seen
+		return err
+	}
 	if ip, skip := network(f.link, f.data); skip != "" {
 		d.acct.Skip(skip)
 	} else {
@@ -172,7 +175,7 @@ func (d *pcapDecoder) reject(reason string, at int64) {
 // emit hands a query on.
 func (d *pcapDecoder) emit(q *picket.Query, s *slot) error {
 	if s.echo || q.Flags&picket.FlagResponse == 0 {
-		d.late.mark(s.lateKey(q.Name), s.deadline)
+		d.late.mark(s.lateKey(q.Name), d.clock.now)
 	}
 	if err := d.sink.Query(q); err != nil {
 		d.stopped = true

@@ -4,8 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-
-	"github.com/picket-dns/picket/internal/dnsname"
+	"strings"
 )
 
 // capture writes a little-endian microsecond pcap in memory.
@@ -102,7 +101,10 @@ func newMsg(id, bits uint16, name string, typ, class uint16) *dnsmsg {
 	for _, v := range []uint16{id, bits, 1, 0, 0, 0} {
 		m.b = binary.BigEndian.AppendUint16(m.b, v)
 	}
-	m.b, _ = dnsname.AppendText(m.b, name)
+	for _, label := range strings.Split(name, ".") { // in the case given
+		m.b = append(append(m.b, byte(len(label))), label...)
+	}
+	m.b = append(m.b, 0)
 	m.b = binary.BigEndian.AppendUint16(m.b, typ)
 	m.b = binary.BigEndian.AppendUint16(m.b, class)
 	return m

@@ -10,7 +10,7 @@ type clock struct {
 	last  int64 // the capture's time that now stands for
 	limit int64 // the furthest a single step goes; longer than anything waits
 	begun bool
-	leap  bool  // the latest packet was far ahead; the next one decides
+	leap  bool  // the latest packet was far off; the next one decides
 	from  int64 // last before the leap
 }
 
@@ -30,18 +30,16 @@ func (c *clock) tick(t int64) int64 {
 			// Alone in its opinion: go back to where the clock was.
 			c.last = c.from
 			step = t - c.last
-		} else {
+		} else if c.last > c.from {
 			c.now += c.limit
-		}
+		} // else the capture's clock was set back, or captures were joined
 	}
 	switch {
-	case step > far:
+	case step > far || step < -far:
 		c.leap, c.from, c.last = true, c.last, t
 	case step >= 0:
 		c.now += step
 		c.last = t
-	case step < -far:
-		c.last = t // the capture's clock was set back, or captures were joined
 	}
 	return c.now
 }

@@ -191,11 +191,13 @@ func readFrames(w *pcapWindow, acct rejecter, take func(*pcapFrame) error) error
 	little := order == binary.ByteOrder(binary.LittleEndian)
 	for {
 		f.at = w.offset()
-		h, err := w.next(size)
-		if err == io.EOF {
+		var h []byte
+		if w.hi-w.lo >= size {
+			h = w.buf[w.lo : w.lo+size]
+			w.lo += size
+		} else if h, err = w.next(size); err == io.EOF {
 			return nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return w.broken("packet record", f.at, err)
 		}
 		var sec, frac, captured, length uint32
@@ -209,7 +211,10 @@ func readFrames(w *pcapWindow, acct rejecter, take func(*pcapFrame) error) error
 		if captured > maxCaptured {
 			return fmt.Errorf("pcap: packet record at offset %d: captured length %d exceeds %d", f.at, captured, maxCaptured)
 		}
-		if f.data, err = w.next(int(captured)); err != nil {
+		if n := int(captured); w.hi-w.lo >= n {
+			f.data = w.buf[w.lo : w.lo+n : w.lo+n]
+			w.lo += n
+		} else if f.data, err = w.next(n); err != nil {
 			return w.broken("packet record", f.at, err)
 		}
 		f.time = int64(sec)*1e9 + int64(frac)*unit

@@ -55,7 +55,14 @@ func (d *pcapDecoder) query(hash uint64, e *endpoints, p *pcapPacket) error {
 // stamp writes into a new slot what add does not know.
 func (d *pcapDecoder) stamp(s *slot, hash uint64, e *endpoints, p *pcapPacket) {
 	s.time, s.deadline = p.time, d.clock.now+d.wait
-	s.hash, s.ends, s.echo = hash, *e, false
+	if d.clock.leap {
+		s.deadline += d.clock.limit // the clock may be about to follow this packet
+	}
+	s.hash, s.echo = hash, false
+	// Field by field: a copy of the whole would wait for the small stores that made *e.
+	s.ends.client, s.ends.server = e.client, e.server
+	s.ends.clientPort, s.ends.serverPort = e.clientPort, e.serverPort
+	s.ends.v6, s.ends.transport = e.v6, e.transport
 }
 
 // response takes the response in d.msg.
