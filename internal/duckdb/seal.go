@@ -57,6 +57,13 @@ func (s *Store) Seal(ctx context.Context, now time.Time) (sealed []Segment, err 
 		sealed = append(sealed, g)
 		s.opt.Log.Info("sealed query history", "segment", g.Path, "rows", g.Rows, "bytes", g.Bytes)
 	}
+	if len(sealed) > 0 {
+		// Without it the file would grow by what is deleted. It may have to stand
+		// back for a long reader; then the next one, or DuckDB's own, does it.
+		if err := s.checkpoint(ctx); err != nil {
+			s.opt.Log.Info("checkpoint after sealing was put off", "reason", err)
+		}
+	}
 	return sealed, nil
 }
 

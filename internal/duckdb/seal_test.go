@@ -449,3 +449,26 @@ func TestReadWhileSealing(t *testing.T) {
 		}
 	}
 }
+
+// TestFileDoesNotGrow seals the same amount again and again: the space of what
+// was dropped from the recent table is used again.
+func TestFileDoesNotGrow(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	var first, last int64
+	for h := range 6 {
+		appendAt(t, s, h, 60_000)
+		if _, err := s.Seal(t.Context(), future); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(s.dir, dbName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = info.Size(); h == 1 {
+			first = last
+		}
+	}
+	if last > first*2 {
+		t.Errorf("file has %d bytes after two hours and %d after six", first, last)
+	}
+}

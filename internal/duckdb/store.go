@@ -85,6 +85,7 @@ type Store struct {
 	db       *sql.DB // readers' pool; the writer has taken one connection out of it
 
 	ops       chan *operation // unbuffered: an operation received is an operation carried out
+	folds     chan chan error // requests for a checkpoint, answered by the writer
 	closing   chan struct{}
 	closeOnce sync.Once
 	closeErr  error
@@ -145,7 +146,7 @@ func open(ctx context.Context, opt Options, readOnly bool) (_ *Store, err error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), closing: make(chan struct{})}
+	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), folds: make(chan chan error), closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())

@@ -53,6 +53,10 @@ func (s *Store) writeLoop() {
 		select {
 		case op := <-s.ops:
 			batch = append(batch[:0], op)
+		case done := <-s.folds:
+			_, err := s.wconn.ExecContext(context.Background(), "CHECKPOINT")
+			done <- err
+			continue
 		case <-s.closing:
 			return
 		}
@@ -67,6 +71,20 @@ func (s *Store) writeLoop() {
 		}
 		s.commit(batch)
 		clear(batch)
+	}
+}
+
+// checkpoint folds the log into the file between two transactions, which also
+// gives the space of deleted rows back for use.
+func (s *Store) checkpoint(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case s.folds <- done:
+		return <-done
+	case <-s.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
