@@ -91,8 +91,11 @@ seen, how sure that is, and what it does not prove. It is never a verdict.`,
 // commands lists the subcommands.
 func commands() []func(streams) *cobra.Command {
 	return []func(streams) *cobra.Command{
+		initCommand,
+		checkCommand,
 		runCommand,
 		scanCommand,
+		findingsCommand,
 		inspectCommand,
 		labCommand,
 	}

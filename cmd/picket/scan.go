@@ -186,13 +186,13 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // findingPrinter is a sink that prints each finding once, when it is closed.
 type findingPrinter struct {
-	mu     sync.Mutex
-	w      io.Writer
-	ndjson bool
-	held   []*picket.Finding
-	hold2  bool
-	count  int
-	err    error
+	mu      sync.Mutex
+	w       io.Writer
+	ndjson  bool
+	held    []*picket.Finding
+	holding bool
+	count   int
+	err     error
 }
 
 // Finding takes a finding.
@@ -203,7 +203,7 @@ func (p *findingPrinter) Finding(f *picket.Finding, closed bool) error {
 		return nil
 	}
 	p.count++
-	if p.hold2 || !p.ndjson {
+	if p.holding || !p.ndjson {
 		p.held = append(p.held, f)
 		return nil
 	}
@@ -214,7 +214,7 @@ func (p *findingPrinter) Finding(f *picket.Finding, closed bool) error {
 // hold keeps what comes from now on until release, to print it in order.
 func (p *findingPrinter) hold() {
 	p.mu.Lock()
-	p.hold2 = true
+	p.holding = true
 	p.mu.Unlock()
 }
 
@@ -249,11 +249,7 @@ func (p *findingPrinter) table() error {
 	tw := tabwriter.NewWriter(p.w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, "SEVERITY\tDETECTOR\tZONE\tSOURCE\tFIRST SEEN\tQUERIES\tNAMES\tAT\tCONFIDENCE")
 	for _, f := range p.held {
-		source := f.Source.Prefix
-		if source == "" {
-			source = "(whole zone)"
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%.2f\n", f.Severity, f.Detector, f.Zone, source,
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%.2f\n", f.Severity, f.Detector, f.Zone, sourceText(f.Source),
 			f.FirstSeen.Format("2006-01-02T15:04:05Z"), f.Queries, f.Names, f.DetectedAtQuery, f.Confidence)
 	}
 	if err := tw.Flush(); err != nil {
