@@ -50,11 +50,15 @@ func (r *records) nextRecord(held bool) ([]byte, error) {
 			continue
 		}
 		if r.buf[r.at] == '{' {
+			at := r.pos()
 			rec, reason, err := r.object(held)
-			if err != nil || reason == "" {
+			if reason == "" {
 				return rec, err
 			}
-			r.acct.Reject(reason, r.pos())
+			r.acct.Reject(reason, at)
+			if err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if r.line == 0 && bytes.HasPrefix(r.buf[r.at:r.end], []byte("\xef\xbb\xbf")) {
@@ -127,10 +131,8 @@ func (r *records) spread(held bool) (rec []byte, reason string, err error) {
 				n--
 				continue
 			}
-			reason := reasonCutJSON
-			r.acct.Reject(reason, r.pos())
 			r.at = r.end
-			return nil, "", r.err
+			return nil, reasonCutJSON, r.err
 		}
 		c := r.buf[r.at+n]
 		switch {
