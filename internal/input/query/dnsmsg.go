@@ -144,9 +144,17 @@ func (m *Message) sameQuestion(name []byte, qtype, class uint16) bool {
 // whose tail is broken was asked all the same. Rcode becomes RcodeUnknown and
 // Response is emptied.
 func (m *Message) FillQuery(q *picket.Query) {
-	q.Opcode, q.Type, q.Class, q.Name = m.Opcode(), m.Type, m.Class, m.Name
-	q.EDNSSize, q.ClientSubnet = 0, netip.Prefix{}
 	q.Rcode, q.Response = picket.RcodeUnknown, picket.Response{}
+	m.fillAsked(q)
+}
+
+// fillAsked is FillQuery without what belongs to the response.
+func (m *Message) fillAsked(q *picket.Query) {
+	q.Opcode, q.Type, q.Class, q.Name = m.Opcode(), m.Type, m.Class, m.Name
+	q.EDNSSize = 0
+	if q.ClientSubnet.IsValid() {
+		q.ClientSubnet = netip.Prefix{}
+	}
 	q.Flags = m.echoedFlags()
 	if m.Bits&bitAD != 0 {
 		q.Flags |= picket.FlagAD

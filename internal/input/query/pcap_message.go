@@ -42,7 +42,7 @@ func (d *pcapDecoder) query(hash uint64, e *endpoints, p *pcapPacket) error {
 		d.reject(reason, p.at)
 		return nil
 	}
-	m.FillQuery(&d.q)
+	m.fillAsked(&d.q)
 	seq, s, err := d.pend.add(&d.q)
 	if err != nil {
 		return err
