@@ -104,7 +104,7 @@ func newPcapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) 
 	d := &pcapDecoder{
 		acct: acct, sink: sink, ports: opt.Ports, servers: opt.Servers,
 		wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),
-		dups: newStamps(1<<13, 20), late: newStamps(1<<14, 30),
+		dups: newStamps(1<<12, 20), late: newStamps(1<<14, 30),
 	}
 	if len(d.ports) == 0 {
 		d.ports = []uint16{portDNS}
@@ -258,6 +258,10 @@ func (d *pcapDecoder) udp(p *pcapPacket) {
 		d.acct.Skip(skipWrongWay)
 		return
 	}
+	e := endpoints{client: p.src, server: p.dst, clientPort: src, serverPort: dst, v6: p.v6, transport: picket.TransportUDP}
+	if response {
+		e.client, e.server, e.clientPort, e.serverPort = p.dst, p.src, dst, src
+	}
 	sample := fullHash
 	if response {
 		sample = headHash
@@ -265,10 +269,6 @@ func (d *pcapDecoder) udp(p *pcapPacket) {
 	if p.raw != nil && d.duplicate(p, sample) {
 		d.acct.Skip(skipDuplicate)
 		return
-	}
-	e := endpoints{client: p.src, server: p.dst, clientPort: src, serverPort: dst, v6: p.v6, transport: picket.TransportUDP}
-	if response {
-		e.client, e.server, e.clientPort, e.serverPort = p.dst, p.src, dst, src
 	}
 	d.message(msg, &e, p, nil)
 }

@@ -2,8 +2,8 @@ package query
 
 import "encoding/binary"
 
-// mapped is what precedes an IPv4 address in its 16-byte form.
-var mapped = [12]byte{10: 0xff, 11: 0xff}
+// mapped is what precedes an IPv4 address in the second half of its 16-byte form.
+const mapped = 0xffff << 32
 
 // ip takes an IP packet of either version.
 func (d *pcapDecoder) ip(f *pcapFrame, b []byte) {
@@ -50,10 +50,8 @@ func (d *pcapDecoder) ipv4(f *pcapFrame, b []byte) {
 		d.short(f)
 		return
 	}
-	copy(p.src[:12], mapped[:])
-	copy(p.src[12:], b[12:16])
-	copy(p.dst[:12], mapped[:])
-	copy(p.dst[12:], b[16:20])
+	binary.BigEndian.PutUint64(p.src[8:], mapped|uint64(binary.BigEndian.Uint32(b[12:])))
+	binary.BigEndian.PutUint64(p.dst[8:], mapped|uint64(binary.BigEndian.Uint32(b[16:])))
 	p.mark = uint32(binary.BigEndian.Uint16(b[4:]))
 	p.payload, p.raw = b[head:total], b[12:total]
 	if frag := binary.BigEndian.Uint16(b[6:]); frag&0x3fff != 0 {
