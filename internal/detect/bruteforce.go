@@ -53,27 +53,31 @@ type bruteState struct {
 	repeats       int
 	wildcard      int
 	base          background
+	counted       int64 // of the source's repeats of names that exist, so many are in the sum
 }
 
 // background is a source's own share of first contacts with names that do not
 // exist, fitted over windows that brought no finding. A window counts once it is
 // over, so that what happens now is held against what was.
 type background struct {
-	queries, missing int
-	share            float64 // of the windows before, the newest weighing a third
+	from    int64 // the source's queries when the window began
+	missing int
+	share   float64 // of the windows before, the newest weighing a third
 }
 
-// add counts one query and returns the share so far.
-func (b *background) add(missing, quiet bool) float64 {
-	b.queries++
+// add counts queries up to the source's total and returns the share so far.
+func (b *background) add(total int64, missing, quiet bool) float64 {
 	if missing {
 		b.missing++
 	}
-	if b.queries == bruteWindow {
+	if b.from == 0 || total < b.from {
+		b.from, b.missing = total, 0
+	}
+	if n := total - b.from; n >= bruteWindow {
 		if quiet {
-			b.share += (float64(b.missing)/bruteWindow - b.share) / 3
+			b.share += (float64(b.missing)/float64(n) - b.share) / 3
 		}
-		b.queries, b.missing = 0, 0
+		b.from, b.missing = total, 0
 	}
 	return b.share
 }
@@ -88,12 +92,16 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 		return
 	}
 	llr := d.weigh(ev, s)
+	if n := ev.Src.Repeats - s.counted; n > 0 {
+		s.counted = ev.Src.Repeats
+		s.test.Step(-float64(n)*(bruteRepeat+2*s.base.share), bruteFloor)
+	}
 	if llr == 0 {
 		return
 	}
 	begins := s.test.Step(llr, bruteFloor) || llr > 0 && !s.mark.set
 	if begins && !ev.Src.opened(d.det) {
-		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}, base: s.base}
+		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}, base: s.base, counted: s.counted}
 		ev.mark(&s.mark)
 	}
 	switch {
@@ -121,19 +129,14 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 
 // weigh returns the log-likelihood ratio of one event for guessing.
 func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
-	share := s.base.add(ev.First && ev.missing(), !ev.Src.opened(d.det))
+	s.base.add(ev.Src.Queries, ev.First && ev.missing(), !ev.Src.opened(d.det))
 	base := bruteBaseCache
 	if ev.Src.Kind() == picket.SourceDirect {
 		base = bruteBaseStub
 	}
 	if !ev.First {
-		switch {
-		case ev.Recent:
-			return 0 // the same name with another type, or a retry
-		case ev.missing():
+		if !ev.Recent && ev.missing() { // not the same name with another type, or a retry
 			return -0.4
-		case ev.C.State.Exists():
-			return -bruteRepeat - 2*share
 		}
 		return 0
 	}

@@ -25,7 +25,7 @@ type Trigger uint32
 // Triggers. A Spec names those its detector wants; any match is enough.
 const (
 	OnFirst       Trigger = 1 << iota // first contact of this source with this name
-	OnRepeat                          // a name this source has asked before
+	OnRepeat                          // a name this source has asked before and that does not exist, or no longer
 	OnService                         // the leftmost label starts with an underscore
 	OnSurveyType                      // asks the apex or a policy name, or a type that clients rarely ask
 	OnTransfer                        // AXFR or IXFR

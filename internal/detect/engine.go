@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -31,7 +32,8 @@ type Engine struct {
 	ev      Event
 	evicted int64 // suspects evicted
 	shown   published
-	zoneUp  []*zoneMemory // zones with unsent summaries
+	dirty   []*zoneMemory // zones whose current second has brought something
+	seconds []Summary     // seconds that are over
 }
 
 // emission is a finding on its way out.
@@ -263,13 +265,23 @@ func (e *Engine) evict(s *Source) {
 // inspect is the slower path: the source has full state.
 func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
 	s := &e.pool[m.suspect-1]
-	ev.Src, ev.Role = s, s.role
 	s.Queries++
 	s.facts |= m.facts
 	s.Last = ev.Q.Time
 	s.touched = true
+	recent := s.recent.Add(ev.C.Hash)
+	if ev.On == OnRepeat && ev.C.State.Exists() {
+		s.Repeats++
+		if !recent {
+			s.Later++
+		}
+		if s.open > 0 {
+			s.timeline.add(ev.Q.Time)
+		}
+		return
+	}
+	ev.Src, ev.Role, ev.Recent = s, s.role, recent
 	s.timeline.add(ev.Q.Time)
-	ev.Recent = s.recent.Add(ev.C.Hash)
 	if ev.First {
 		s.Names++
 		e.count(s, ev, missing)
@@ -312,6 +324,7 @@ func (e *Engine) indexOf(name string) int {
 // Advance tells the engine that event time has come to now: open findings that
 // changed are sent again, idle ones are closed.
 func (e *Engine) Advance(now int64) {
+	e.endSeconds(now / 1e9)
 	if d := now - e.swept; d < int64(e.cfg.UpdateEvery) && d > -int64(e.cfg.UpdateEvery) {
 		return
 	}
@@ -338,6 +351,7 @@ func (e *Engine) Advance(now int64) {
 
 // Flush closes all episodes: input has ended.
 func (e *Engine) Flush() {
+	e.endSeconds(math.MaxInt64)
 	for p := range e.pool {
 		s := &e.pool[p]
 		for i, ep := range s.episodes {

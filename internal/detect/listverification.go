@@ -35,8 +35,9 @@ type listVerification struct {
 }
 
 type listState struct {
-	mark                                     Mark
-	known, retired, never, novel, repeats, n int
+	mark                                Mark
+	known, retired, never, novel, again int
+	later                               int64 // the source's later repeats when the run began
 }
 
 func (s *listState) Reset() { *s = listState{} }
@@ -52,9 +53,12 @@ func (d *listVerification) Observe(ev *Event, st State) {
 		s.Reset()
 	}
 	exists := ev.C.State.Exists() || ev.C.State == picket.StateRetired
+	if !s.mark.set {
+		s.later = ev.Src.Later
+	}
 	if !ev.First {
-		if exists && !ev.Recent {
-			s.repeats++
+		if ev.C.State == picket.StateRetired && !ev.Recent {
+			s.again++
 		}
 		return
 	}
@@ -70,14 +74,14 @@ func (d *listVerification) Observe(ev *Event, st State) {
 	if ev.Novel {
 		s.novel++
 	}
-	if s.broad(ev.C.Zone) {
+	if s.broad(ev.C.Zone, ev.Src.Later-s.later+int64(s.again)) {
 		d.e.raise(ev, d.det, s.mark)
 	}
 }
 
-func (s *listState) broad(z *picket.Zone) bool {
+func (s *listState) broad(z *picket.Zone, repeats int64) bool {
 	k, all := float64(s.known), float64(z.Live+z.Retired)
-	if k < listContained*float64(s.known+s.never) || float64(s.novel) < listNovel*k || float64(s.repeats) > listRepeats*k {
+	if k < listContained*float64(s.known+s.never) || float64(s.novel) < listNovel*k || float64(repeats) > listRepeats*k {
 		return false
 	}
 	past := s.retired >= listMinPast && float64(s.retired) >= listPast*k

@@ -99,12 +99,17 @@ type Source struct {
 	role    Role
 	index   int32
 	touched bool // since the eviction hand last came by
+	open    int  // open episodes
+
+	// Queries for names that exist and were asked before. They trigger nothing;
+	// detectors that hold them against a suspicion read the counts. Later leaves
+	// out those among the source's last sixteen names (other types, retries).
+	Repeats, Later int64
 
 	seen     sketch.Bloom
 	recent   sketch.Recent
 	states   []State
 	episodes []*Episode // by detector index; nil entries where none is open
-	open     int
 
 	Missing  int64 // distinct names asked that do not exist
 	Hits     int64 // distinct names asked that exist

@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"slices"
+
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/sketch"
@@ -70,14 +72,12 @@ func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing bool) {
 	}
 	sec := ev.Q.Time / 1e9
 	s := &z.summary
-	if s.Second != sec || !z.dirty {
-		if z.dirty {
-			e.zoneUp = append(e.zoneUp, &zoneMemory{summary: *s})
-		}
+	if z.dirty && s.Second != sec {
+		e.endSecond(z)
+	}
+	if !z.dirty {
 		*s = Summary{Zone: ev.C.Zone, Second: sec}
-		if !z.dirty {
-			e.zoneUp = append(e.zoneUp, z)
-		}
+		e.dirty = append(e.dirty, z)
 		z.dirty = true
 	}
 	s.Queries++
@@ -198,17 +198,31 @@ func (e *Engine) classify(z *zoneMemory, ev *Event) LabelClass {
 	return ClassOther
 }
 
-// DrainSummaries hands over what the zones' last steps brought. The summaries
-// are borrowed.
-func (e *Engine) DrainSummaries(f func(*Summary)) {
-	for i, z := range e.zoneUp {
-		if z.summary.Queries > 0 {
-			f(&z.summary)
+// endSecond closes a zone's current second.
+func (e *Engine) endSecond(z *zoneMemory) {
+	e.seconds = append(e.seconds, z.summary)
+	z.dirty = false
+	e.dirty = slices.DeleteFunc(e.dirty, func(d *zoneMemory) bool { return d == z })
+}
+
+// endSeconds closes the zones' seconds before limit.
+func (e *Engine) endSeconds(limit int64) {
+	e.dirty = slices.DeleteFunc(e.dirty, func(z *zoneMemory) bool {
+		if z.summary.Second >= limit {
+			return false
 		}
+		e.seconds = append(e.seconds, z.summary)
 		z.dirty = false
-		z.summary.Queries = 0
-		z.summary.NSamples = 0
-		e.zoneUp[i] = nil
+		return true
+	})
+}
+
+// DrainSummaries hands over what the zones' seconds brought that are over. The
+// receiver may keep copies of the summaries.
+func (e *Engine) DrainSummaries(f func(*Summary)) {
+	for i := range e.seconds {
+		f(&e.seconds[i])
 	}
-	e.zoneUp = e.zoneUp[:0]
+	clear(e.seconds)
+	e.seconds = e.seconds[:0]
 }

@@ -270,9 +270,18 @@ type shard[S any] struct {
 	id     int
 	engine Engine[S]
 	in     chan *batch
-	states []picket.NameState
-	zones  []string
+
+	// What waits to be written to the history: queries (their bytes in held) with
+	// the states and zones found.
+	queries []picket.Query
+	states  []picket.NameState
+	zones   []string
+	held    []*batch
 }
+
+// historyRows is how many queries are written to the history at once when there
+// is more to do; stores are faster with more.
+const historyRows = 8192
 
 func (s *shard[S]) run() {
 	defer s.p.work.Done()
@@ -283,7 +292,6 @@ func (s *shard[S]) run() {
 	history := s.p.cfg.History != nil
 	var now int64
 	for b := range s.in {
-		s.states, s.zones = s.states[:0], s.zones[:0]
 		for i := range b.queries {
 			q := &b.queries[i]
 			hasher.Sum(q.Name, &sfx)
@@ -296,18 +304,39 @@ func (s *shard[S]) run() {
 		}
 		now = b.now
 		s.engine.Advance(now)
-		if history && len(b.queries) > 0 {
-			// Not cancelled by a shutdown: what was accepted is written.
-			if err := s.p.cfg.History.AppendQueries(context.Background(), b.queries, s.states, s.zones); err != nil {
-				s.p.cfg.OnError(fmt.Errorf("write query history: %w", err))
+		if history {
+			s.queries = append(s.queries, b.queries...)
+			s.held = append(s.held, b)
+			if len(s.in) == 0 || len(s.queries) >= historyRows {
+				s.write()
 			}
+		} else {
+			s.p.queries.Add(int64(len(b.queries)))
+			s.p.give(b)
 		}
-		s.p.queries.Add(int64(len(b.queries)))
-		s.p.give(b)
 		s.hand(now)
+	}
+	if history {
+		s.write()
 	}
 	s.engine.Flush()
 	s.hand(now)
+}
+
+// write appends what waits to the history. It is not cancelled by a shutdown: what
+// was accepted is written.
+func (s *shard[S]) write() {
+	if len(s.queries) > 0 {
+		if err := s.p.cfg.History.AppendQueries(context.Background(), s.queries, s.states, s.zones); err != nil {
+			s.p.cfg.OnError(fmt.Errorf("write query history: %w", err))
+		}
+	}
+	s.p.queries.Add(int64(len(s.queries)))
+	for _, b := range s.held {
+		s.p.give(b)
+	}
+	clear(s.held)
+	s.queries, s.states, s.zones, s.held = s.queries[:0], s.states[:0], s.zones[:0], s.held[:0]
 }
 
 func zoneName(z *picket.Zone) string {
@@ -321,7 +350,7 @@ func zoneName(z *picket.Zone) string {
 func (s *shard[S]) hand(now int64) {
 	c := collected[S]{shard: s.id, now: now}
 	s.engine.Drain(func(f *picket.Finding, closed bool) { c.findings = append(c.findings, found{f, closed}) })
-	s.engine.DrainSummaries(func(x *S) { c.summaries = append(c.summaries, *x) })
+	s.engine.DrainSummaries(func(x *S) { s := *x; c.summaries = append(c.summaries, &s) })
 	s.p.collect <- c
 }
 
@@ -335,7 +364,7 @@ type collected[S any] struct {
 	shard     int
 	now       int64
 	findings  []found
-	summaries []S
+	summaries []*S
 }
 
 // gather merges what the shards bring forth: findings go straight to the sink,
@@ -343,7 +372,7 @@ type collected[S any] struct {
 func (p *Pipeline[S]) gather() {
 	defer close(p.done)
 	reached := make([]int64, len(p.shards))
-	var waiting []S
+	var waiting []*S
 	for c := range p.collect {
 		for _, f := range c.findings {
 			p.emit(f.finding, f.closed)
@@ -362,24 +391,24 @@ func (p *Pipeline[S]) gather() {
 
 // judge hands the zone engine all summaries of seconds before limit, in order,
 // and returns the rest.
-func (p *Pipeline[S]) judge(waiting []S, limit int64) []S {
-	if len(waiting) == 0 {
+func (p *Pipeline[S]) judge(waiting []*S, limit int64) []*S {
+	if !slices.ContainsFunc(waiting, func(s *S) bool { second, _ := p.cfg.Order(s); return second < limit }) {
 		return waiting
 	}
-	slices.SortStableFunc(waiting, func(a, b S) int {
-		sa, za := p.cfg.Order(&a)
-		sb, zb := p.cfg.Order(&b)
+	slices.SortStableFunc(waiting, func(a, b *S) int {
+		sa, za := p.cfg.Order(a)
+		sb, zb := p.cfg.Order(b)
 		return cmp.Or(cmp.Compare(sa, sb), cmp.Compare(za, zb))
 	})
 	n := 0
 	for n < len(waiting) {
-		if second, _ := p.cfg.Order(&waiting[n]); second >= limit {
+		if second, _ := p.cfg.Order(waiting[n]); second >= limit {
 			break
 		}
-		p.cfg.Zones.Observe(&waiting[n])
+		p.cfg.Zones.Observe(waiting[n])
 		n++
 	}
-	return append(waiting[:0], waiting[n:]...)
+	return slices.Delete(waiting, 0, n)
 }
 
 func (p *Pipeline[S]) emit(f *picket.Finding, closed bool) {

@@ -9,37 +9,36 @@ import (
 	"math/bits"
 )
 
-// bloomWords is the size of a Bloom in 64-bit words (1 KiB).
-const bloomWords = 128
+// bloomBlocks is the number of 512-bit blocks of a Bloom, a power of two.
+const bloomBlocks = 16
 
-// Bloom is a Bloom filter (Bloom 1970) of 8,192 bits with three probes: about
-// 3 % false positives at 1,000 members and 8 % at 1,500. It rotates: once Full
-// members were added it starts anew, so a source that lives for ever is
-// remembered for its last Full members at the least.
+// Bloom is a blocked Bloom filter (Putze, Sanders and Singler 2007) of 8,192 bits
+// with three probes in one cache line: about 2 % false positives at 800 members
+// and 6 % at 1,200. It rotates: once Full members were added it starts anew, so a
+// source that lives for ever is remembered for its last Full members at the most.
 type Bloom struct {
-	bits  [bloomWords]uint64
+	bits  [bloomBlocks][8]uint64
 	count uint32
 }
 
 // Full is the number of members after which a Bloom starts anew.
-const Full = 1500
+const Full = 1200
 
 // Add records the member with hash h and reports whether it was new. A new
 // member is taken for a known one with the false-positive rate above.
 func (b *Bloom) Add(h uint64) bool {
-	i, j, k := h&8191, h>>13&8191, h>>26&8191
-	wi, wj, wk := &b.bits[i>>6], &b.bits[j>>6], &b.bits[k>>6]
+	block := &b.bits[h&(bloomBlocks-1)]
+	i, j, k := h>>4&511, h>>13&511, h>>22&511
 	mi, mj, mk := uint64(1)<<(i&63), uint64(1)<<(j&63), uint64(1)<<(k&63)
-	if *wi&mi != 0 && *wj&mj != 0 && *wk&mk != 0 {
+	if block[i>>6]&mi != 0 && block[j>>6]&mj != 0 && block[k>>6]&mk != 0 {
 		return false
 	}
 	if b.count >= Full {
 		*b = Bloom{}
-		wi, wj, wk = &b.bits[i>>6], &b.bits[j>>6], &b.bits[k>>6]
 	}
-	*wi |= mi
-	*wj |= mj
-	*wk |= mk
+	block[i>>6] |= mi
+	block[j>>6] |= mj
+	block[k>>6] |= mk
 	b.count++
 	return true
 }
