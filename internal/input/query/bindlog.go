@@ -68,6 +68,7 @@ type bindLog struct {
 	ring       [bindRing]bindSlot
 	head, tail uint64 // of the queries held; slots before head keep what was passed on
 	line       bindLine
+	probe      picket.Query // for its name
 }
 
 // BindLog decodes the query log of BIND 9.11 to 9.20, alone or among other
@@ -159,10 +160,8 @@ func setRcode(q *picket.Query, b []byte) {
 // compared: IXFR falls back to AXFR (RFC 1995 §2).
 func (d *bindLog) find(saw uint8, typed bool) *bindSlot {
 	l := &d.line
-	var probe picket.Query
-	var buf [256]byte
-	probe.Name = buf[:0]
-	if !setName(&probe, l.name) {
+	probe := &d.probe
+	if !setName(probe, l.name) {
 		return nil
 	}
 	typ, _ := parseType(l.typ)
