@@ -33,21 +33,42 @@ const (
 	factUnprove             // UDP without a valid cookie
 )
 
-// table is a set-associative hash table of memos: a full set evicts its entry
-// that is least worth keeping, so memory is fixed whatever addresses come.
+// table is a set-associative hash table of memos. It begins small, for the sake of
+// the processor's caches, and doubles up to its budget; then a full set evicts its
+// entry that is least worth keeping, so memory is fixed whatever addresses come.
 type table struct {
 	sets    []([ways]memo)
 	mask    uint64
+	most    int // sets at the most
 	used    int
 	evicted int64
 }
 
+// firstSets is how many sets a table begins with (1 MiB).
+const firstSets = 4096
+
+// newTable returns a table for about n memos.
 func newTable(n int) *table {
-	sets := 1
-	for sets*ways < n {
-		sets *= 2
+	most := 1
+	for most*ways < n {
+		most *= 2
 	}
-	return &table{sets: make([]([ways]memo), sets), mask: uint64(sets - 1)}
+	t := &table{most: most}
+	t.resize(min(most, firstSets))
+	return t
+}
+
+func (t *table) resize(sets int) {
+	old := t.sets
+	t.sets, t.mask, t.used = make([]([ways]memo), sets), uint64(sets-1), 0
+	for i := range old {
+		for j := range old[i] {
+			if m := &old[i][j]; m.key != 0 {
+				d, _ := t.get(m.key)
+				*d = *m
+			}
+		}
+	}
 }
 
 // get returns the memo for key, making room if need be. An entry with a suspect
@@ -58,6 +79,14 @@ func (t *table) get(key uint64) (m *memo, lost int32) {
 		if set[i].key == key {
 			return &set[i], 0
 		}
+	}
+	return t.insert(key, set)
+}
+
+func (t *table) insert(key uint64, set *[ways]memo) (m *memo, lost int32) {
+	if len(t.sets) < t.most && t.used*2 > len(t.sets)*ways {
+		t.resize(2 * len(t.sets))
+		set = &t.sets[key>>20&t.mask]
 	}
 	var victim *memo
 	for i := range set {
