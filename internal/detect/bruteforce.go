@@ -52,6 +52,7 @@ type bruteState struct {
 	typos, random float64 // evidence added so far
 	repeats       int
 	wildcard      int
+	begun         bool
 	base          background
 	counted       int64 // of the source's repeats of names that exist, so many are in the sum
 }
@@ -91,6 +92,14 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.Q.Opcode != opcodeQuery {
 		return
 	}
+	if !s.begun {
+		s.begun = true
+		s.missing = ev.Src.Early
+		s.test.Sum = float64(s.missing) * d.prior(ev)
+		if s.missing > 0 {
+			ev.mark(&s.mark)
+		}
+	}
 	llr := d.weigh(ev, s)
 	if n := ev.Src.Repeats - s.counted; n > 0 {
 		s.counted = ev.Src.Repeats
@@ -101,7 +110,7 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	}
 	begins := s.test.Step(llr, bruteFloor) || llr > 0 && !s.mark.set
 	if begins && !ev.Src.opened(d.det) {
-		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}, base: s.base, counted: s.counted}
+		*s = bruteState{test: sketch.Sequential{Sum: s.test.Sum, Max: s.test.Sum}, begun: true, base: s.base, counted: s.counted}
 		ev.mark(&s.mark)
 	}
 	switch {
@@ -125,6 +134,15 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	if llr > 0 && (ev.Src.opened(d.det) || s.test.Sum >= bruteThreshold && s.missing >= need) {
 		d.e.raise(ev, d.det, s.mark)
 	}
+}
+
+// prior is the evidence of one name that does not exist, from before there was
+// state to classify it.
+func (d *bruteForce) prior(ev *Event) float64 {
+	if ev.Src.Kind() == picket.SourceDirect && ev.C.State == picket.StateNever {
+		return math.Log(bruteShare / bruteBaseStub)
+	}
+	return 0.5 * math.Log(bruteShare/bruteBaseCache)
 }
 
 // weigh returns the log-likelihood ratio of one event for guessing.

@@ -120,12 +120,23 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 	m.facts |= factsOf(q)
 
 	on := triggersOf(q, c)
-	first, known := e.firstContact(m, c.Hash)
+	known, added := m.knows(c.Hash)
+	first := !known
+	if first && !added && m.suspect != 0 {
+		first = e.pool[m.suspect-1].seen.Add(c.Hash)
+	}
+	if !first && on == 0 && c.State.Exists() {
+		m.again(c.Hash)
+		if m.facts&factOpen != 0 {
+			e.pool[m.suspect-1].timeline.add(q.Time)
+		}
+		return
+	}
 	missing := zone != nil && (c.State == picket.StateNever || c.State == picket.StateWildcard || c.State == picket.StateUnknown && c.NX)
 	if first {
 		on |= OnFirst
-		if missing && m.n > 0 && known {
-			m.missing |= 1 << (m.n - 1)
+		if missing && m.missing < 255 {
+			m.missing++
 		}
 	} else {
 		on |= OnRepeat
@@ -140,30 +151,13 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 		if !e.worthPromotion(m, ev, missing) {
 			return
 		}
-		e.promote(m, ev)
+		e.promote(m, ev, missing)
 	}
 	e.inspect(m, ev, missing)
 }
 
-// firstContact reports whether the source asks the name for the first time.
-// known is true when the short memory, not the filter, remembers it.
-func (e *Engine) firstContact(m *memo, hash uint64) (first, known bool) {
-	if m.suspect != 0 {
-		return e.pool[m.suspect-1].seen.Add(hash), false
-	}
-	f := uint32(hash>>32) | 1
-	for _, o := range m.names[:m.n] {
-		if o == f {
-			return false, true
-		}
-	}
-	if int(m.n) == len(m.names) {
-		return true, false
-	}
-	m.names[m.n] = f
-	m.n++
-	return true, true
-}
+// promoteNames is how many different names make a source worth full state.
+const promoteNames = 7
 
 // worthPromotion decides whether a source gets full state.
 func (e *Engine) worthPromotion(m *memo, ev *Event, missing bool) bool {
@@ -176,28 +170,32 @@ func (e *Engine) worthPromotion(m *memo, ev *Event, missing bool) bool {
 	if ev.C.Zone == nil {
 		return false
 	}
-	return int(m.n) == len(m.names) && ev.First || ev.C.State == picket.StateRetired ||
-		missing && m.missing&(m.missing-1) != 0 ||
+	return m.n >= promoteNames && ev.First || ev.C.State == picket.StateRetired || missing && m.missing > 1 ||
 		ev.On&(OnService|OnSurveyType|OnReverse) != 0 && m.queries > 2
 }
 
 // promote gives the memo full state, evicting the least worth keeping.
-func (e *Engine) promote(m *memo, ev *Event) {
+func (e *Engine) promote(m *memo, ev *Event, missing bool) {
 	s := e.takeSource()
 	s.key, s.Zone, s.Addr = m.key, ev.C.Zone, sourceAddr(ev.Q.Client)
-	s.Queries = int64(m.queries) - 1
 	s.First = m.first
-	s.facts = m.facts
 	s.role = e.cfg.Role(ev.Q)
 	s.Names = int64(m.n)
+	s.Early = int(m.missing)
+	if ev.First { // counted when the event is looked at
+		s.Names = max(s.Names-1, 0)
+		if missing {
+			s.Early--
+		}
+	}
 	s.touched = true
 	m.suspect = s.index + 1
-	// The names of the short memory are fingerprints: they cannot be put into the
-	// filter, so at most five names count as first contacts twice.
-	s.seen.Add(ev.C.Hash)
-	if ev.First {
-		s.Names = max(s.Names-1, 0)
-	}
+}
+
+// sync brings a source's figures up to date with its memo.
+func (s *Source) sync(m *memo) {
+	s.Queries, s.Repeats, s.Later, s.Last = int64(m.queries), int64(m.repeats), int64(m.later), m.last
+	s.facts = m.facts
 }
 
 func (e *Engine) takeSource() *Source {
@@ -231,7 +229,8 @@ func (e *Engine) takeSource() *Source {
 		}
 		e.evicted++
 		if m := e.table.find(s.key); m != nil {
-			m.suspect, m.n = 0, 0
+			m.suspect = 0
+			m.facts &^= factOpen
 		}
 		e.evict(s)
 		n := len(e.free)
@@ -253,11 +252,7 @@ func (t *table) find(key uint64) *memo {
 
 // evict closes a source's episodes and frees its state.
 func (e *Engine) evict(s *Source) {
-	for i, ep := range s.episodes {
-		if ep != nil {
-			e.close(s, i)
-		}
-	}
+	e.closeAll(s)
 	s.reset()
 	e.free = append(e.free, s.index)
 }
@@ -265,21 +260,9 @@ func (e *Engine) evict(s *Source) {
 // inspect is the slower path: the source has full state.
 func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
 	s := &e.pool[m.suspect-1]
-	s.Queries++
-	s.facts |= m.facts
-	s.Last = ev.Q.Time
+	s.sync(m)
 	s.touched = true
 	recent := s.recent.Add(ev.C.Hash)
-	if ev.On == OnRepeat && ev.C.State.Exists() {
-		s.Repeats++
-		if !recent {
-			s.Later++
-		}
-		if s.open > 0 {
-			s.timeline.add(ev.Q.Time)
-		}
-		return
-	}
 	ev.Src, ev.Role, ev.Recent = s, s.role, recent
 	s.timeline.add(ev.Q.Time)
 	if ev.First {
@@ -337,6 +320,9 @@ func (e *Engine) Advance(now int64) {
 		if s.open == 0 {
 			continue
 		}
+		if m := e.table.find(s.key); m != nil {
+			s.sync(m)
+		}
 		for i, ep := range s.episodes {
 			switch {
 			case ep == nil:
@@ -353,11 +339,21 @@ func (e *Engine) Advance(now int64) {
 func (e *Engine) Flush() {
 	e.endSeconds(math.MaxInt64)
 	for p := range e.pool {
-		s := &e.pool[p]
-		for i, ep := range s.episodes {
-			if ep != nil {
-				e.close(s, i)
-			}
+		e.closeAll(&e.pool[p])
+	}
+}
+
+// closeAll closes a source's episodes.
+func (e *Engine) closeAll(s *Source) {
+	if s.open == 0 {
+		return
+	}
+	if m := e.table.find(s.key); m != nil {
+		s.sync(m)
+	}
+	for i, ep := range s.episodes {
+		if ep != nil {
+			e.close(s, i)
 		}
 	}
 }

@@ -87,6 +87,9 @@ func (e *Engine) raise(ev *Event, det int, from Mark) {
 	s.episodes[det] = ep
 	s.open++
 	e.open++
+	if m := e.table.find(s.key); m != nil {
+		m.facts |= factOpen
+	}
 	e.send(s, det, false)
 }
 
@@ -99,6 +102,9 @@ func (e *Engine) close(s *Source, det int) {
 	s.episodes[det] = nil
 	s.open--
 	e.open--
+	if m := e.table.find(s.key); m != nil && s.open == 0 {
+		m.facts &^= factOpen
+	}
 	if s.states[det] != nil {
 		s.states[det].Reset()
 	}

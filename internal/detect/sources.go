@@ -10,18 +10,58 @@ import (
 // ways is the associativity of the source table.
 const ways = 4
 
-// memo is the short memory of one source and zone: 64 bytes, no pointers.
-// Sources that ask few names and nothing odd never need more.
+// memo is the short memory of one source and zone: two cache lines, no pointers.
+// Ordinary queries need nothing more, whether the source has full state or not.
 type memo struct {
 	key     uint64
 	first   int64 // event times of the first and the last query, Unix nanoseconds
 	last    int64
-	queries uint32
+	queries uint64
+	repeats uint64 // see Source.Repeats
+	later   uint32
 	suspect int32     // index of the full state plus one; 0 when there is none
-	names   [6]uint32 // fingerprints of the names asked
-	n       uint8     // how many of names are set
-	missing uint8     // bit i: names[i] did not exist
+	recent  [4]uint16 // fingerprints of the last names
+	n       uint8     // names in known
+	missing uint8     // names in known that did not exist, up to 255
 	facts   uint8
+	at      uint8 // position in recent
+	_       [4]uint8
+	known   [8]uint64 // Bloom filter of the first knownMost names: 512 bits, three probes
+}
+
+// knownMost is how many names a memo's filter takes, about 1.5 % of others being
+// taken for known then. Further names are remembered by the full state only.
+const knownMost = 48
+
+// knows reports whether a name is in the filter, and adds it if there is room.
+func (m *memo) knows(hash uint64) (known, added bool) {
+	i, j, k := hash>>8&511, hash>>20&511, hash>>32&511
+	mi, mj, mk := uint64(1)<<(i&63), uint64(1)<<(j&63), uint64(1)<<(k&63)
+	if m.known[i>>6]&mi != 0 && m.known[j>>6]&mj != 0 && m.known[k>>6]&mk != 0 {
+		return true, false
+	}
+	if m.n >= knownMost {
+		return false, false
+	}
+	m.known[i>>6] |= mi
+	m.known[j>>6] |= mj
+	m.known[k>>6] |= mk
+	m.n++
+	return false, true
+}
+
+// again counts a repeated name that exists.
+func (m *memo) again(hash uint64) {
+	m.repeats++
+	f := uint16(hash>>48) | 1
+	for _, r := range m.recent {
+		if r == f {
+			return
+		}
+	}
+	m.later++
+	m.recent[m.at&3] = f
+	m.at++
 }
 
 // Facts about how a source behaves, from which its kind follows.
@@ -31,6 +71,7 @@ const (
 	factEDNS                // used EDNS or DO
 	factProven              // TCP or a valid cookie: the address is not forged
 	factUnprove             // UDP without a valid cookie
+	factOpen                // has an open finding
 )
 
 // table is a set-associative hash table of memos. It begins small, for the sake of
@@ -44,7 +85,7 @@ type table struct {
 	evicted int64
 }
 
-// firstSets is how many sets a table begins with (1 MiB).
+// firstSets is how many sets a table begins with (2 MiB).
 const firstSets = 4096
 
 // newTable returns a table for about n memos.
@@ -132,7 +173,7 @@ type Source struct {
 
 	// Queries for names that exist and were asked before. They trigger nothing;
 	// detectors that hold them against a suspicion read the counts. Later leaves
-	// out those among the source's last sixteen names (other types, retries).
+	// out those among the source's last names (other types, retries).
 	Repeats, Later int64
 
 	seen     sketch.Bloom
@@ -140,6 +181,7 @@ type Source struct {
 	states   []State
 	episodes []*Episode // by detector index; nil entries where none is open
 
+	Early    int   // names asked that do not exist before there was full state
 	Missing  int64 // distinct names asked that do not exist
 	Hits     int64 // distinct names asked that exist
 	Retired  int64 // distinct retired names asked

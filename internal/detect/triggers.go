@@ -83,7 +83,9 @@ func triggersOf(q *picket.Query, c *picket.NameContext) Trigger {
 		on |= OnDenial
 	}
 	if c.Depth == 0 {
-		on |= OnSurveyType
+		if q.Type != typeA && q.Type != typeAAAA && q.Type != typeHTTPS {
+			on |= OnSurveyType
+		}
 	} else if q.Name[1] == '_' && q.Name[0] > 1 {
 		on |= OnService
 		if c.Depth == 1 {
