@@ -108,7 +108,6 @@ type script struct {
 
 	queries, want []string
 	now           time.Time
-	second        int64
 	raised        map[string]*picket.Finding // by id
 	closed        []*picket.Finding
 }
@@ -215,7 +214,7 @@ func contentLines(text string) (out []string) {
 func (s *script) run() {
 	s.lines(s.queries)
 	s.engine.Flush()
-	s.collect(1 << 40)
+	s.collect()
 	s.zones.Flush()
 	s.zones.Drain(s.take)
 	s.compare()
@@ -295,22 +294,17 @@ func (s *script) observe(q *picket.Query) {
 	var nc picket.NameContext
 	s.cat.Hasher().Sum(q.Name, &sfx)
 	s.cat.Lookup(q, &sfx, &nc)
-	if sec := q.Time / 1e9; sec != s.second {
-		s.collect(sec)
-		s.second = sec
-	}
 	s.engine.Observe(q, &nc, &sfx)
 	s.engine.Advance(q.Time)
-	s.engine.Drain(s.take)
+	s.collect()
+	s.zones.Advance(q.Time)
+	s.zones.Drain(s.take)
 }
 
-// collect hands summaries of the past second to the zone engine.
-func (s *script) collect(second int64) {
+// collect takes what the engine has found, and hands summaries to the zone engine.
+func (s *script) collect() {
 	s.engine.Drain(s.take)
 	s.engine.DrainSummaries(func(x *detect.Summary) { s.zones.Observe(x) })
-	if second < 1<<40 {
-		s.zones.Advance(second * 1e9)
-	}
 	s.zones.Drain(s.take)
 }
 
