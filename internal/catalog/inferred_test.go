@@ -268,3 +268,19 @@ func TestConcurrent(t *testing.T) {
 		seen[z.ID] = z.Name
 	}
 }
+
+func TestRootServerInfersNothing(t *testing.T) {
+	c := New(Config{})
+	q := &picket.Query{
+		Name: dnsname.MustParse("host.dm.local"), Type: 1, Class: 1, Rcode: picket.RcodeNXDomain,
+		Flags:    picket.FlagResponse | picket.FlagAA | picket.FlagFlags,
+		Response: picket.Response{Authority: dnsname.Root(), HasSOA: true},
+	}
+	var sfx dnsname.Suffixes
+	var nc picket.NameContext
+	c.Hasher().Sum(q.Name, &sfx)
+	c.Lookup(q, &sfx, &nc)
+	if nc.Zone != nil || nc.State != picket.StateOutOfZone {
+		t.Errorf("zone %v, state %v: a negative answer of the root must not make the name's suffix a zone", nc.Zone, nc.State)
+	}
+}

@@ -31,6 +31,9 @@ func (c *Catalog) mayGuess(q *picket.Query) bool {
 	if q.Opcode != 0 {
 		return false
 	}
+	if q.Response.HasSOA && len(q.Response.Authority) == 1 {
+		return false // a root server says that the name would be in the root zone
+	}
 	switch q.Rcode {
 	case picket.RcodeUnknown:
 		return q.Flags&picket.FlagResponse == 0 && !c.answered.Load()
