@@ -25,6 +25,9 @@ type config struct {
 	Listen string `yaml:"listen" default:"127.0.0.1:8053"`
 	// Let listen be an address that others can reach. The console has no log-in yet.
 	AllowRemoteConsole bool `yaml:"allow_remote_console" default:"false"`
+	// Names, without port, under which the console may be reached besides loopback
+	// ones; requests for other names are refused, against DNS rebinding.
+	ConsoleHosts []string `yaml:"console_hosts"`
 	// Zones that are watched, as master files (RFC 1035 §5).
 	Zones []zoneConfig `yaml:"zones"`
 	// Files with retired names, one a line: names that passive DNS still shows.

@@ -120,7 +120,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.console = web.New(web.Options{Findings: d.store, Watch: d, Metrics: d.metrics.handler(), Log: d.log, Version: version()})
+	d.console = web.New(web.Options{Findings: d.store, Watch: d, Metrics: d.metrics.handler(), Log: d.log, Version: version(), Hosts: d.cfg.ConsoleHosts})
 	d.server = d.console.Server(d.cfg.Listen)
 	go func() {
 		if err := d.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
