@@ -94,7 +94,7 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	}
 	if !s.begun {
 		s.begun = true
-		s.missing = ev.Src.Early
+		s.missing, ev.Src.Early = ev.Src.Early, 0 // once: not again in the next episode
 		s.test.Sum = float64(s.missing) * d.prior(ev)
 		if s.missing > 0 {
 			ev.mark(&s.mark)

@@ -230,6 +230,7 @@ func (e *Engine) takeSource() *Source {
 		e.evicted++
 		if m := e.table.find(s.key); m != nil {
 			m.suspect = 0
+			m.missing = 0 // was judged with the state that goes, and must not count again
 			m.facts &^= factOpen
 		}
 		e.evict(s)
