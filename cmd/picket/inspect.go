@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -92,7 +93,7 @@ func inspectTable(std streams, row input.Inspection) error {
 			fmt.Fprintf(tw, "first seen\t%s\nlast seen\t%s\n", row.FirstSeen.UTC().Format("2006-01-02T15:04:05.000Z"), row.LastSeen.UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 		for _, s := range row.Sample {
-			fmt.Fprintf(tw, "sample\t%s\n", s)
+			fmt.Fprintf(tw, "sample\t%s\n", bytes.TrimSpace(s))
 		}
 	}
 	if row.Error != "" {
