@@ -57,15 +57,18 @@ func findings(ctx context.Context, std streams, opt findingsOptions, args []stri
 	if err := opt.filter.MinSeverity.UnmarshalText([]byte(opt.severity)); err != nil {
 		return usageError("findings: --min-severity %q: want informational, low, medium, high or critical", opt.severity)
 	}
-	for text, dst := range map[string]*time.Time{opt.since: &opt.filter.Since, opt.until: &opt.filter.Until} {
-		if text == "" {
+	for _, bound := range []struct {
+		flag, text string
+		dst        *time.Time
+	}{{"--since", opt.since, &opt.filter.Since}, {"--until", opt.until, &opt.filter.Until}} {
+		if bound.text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, text)
+		t, err := time.Parse(time.RFC3339, bound.text)
 		if err != nil {
-			return usageError("findings: %q is no time; want RFC 3339, such as 2026-11-23T12:00:00Z", text)
+			return usageError("findings: %s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", bound.flag, bound.text)
 		}
-		*dst = t
+		*bound.dst = t
 	}
 	if z := opt.filter.Zone; z != "" && z[len(z)-1] != '.' {
 		opt.filter.Zone += "."
