@@ -3,7 +3,6 @@ package main
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +20,6 @@ type metrics struct {
 	store    *prometheus.HistogramVec
 	failures *prometheus.CounterVec
 	seen     map[string]struct{} // findings counted; used by the collector goroutine only
-	ready    atomic.Bool
 }
 
 // seenMost bounds the findings remembered as counted.
@@ -70,9 +68,6 @@ func (m *metrics) countFinding(f *picket.Finding) {
 // watch adds what is read from the daemon's parts.
 func (m *metrics) watch(d *daemon) { m.reg.MustRegister(&daemonCollector{d: d}) }
 
-// inputsReady lets the inputs be read: their list is complete.
-func (m *metrics) inputsReady() { m.ready.Store(true) }
-
 var (
 	descAccepted = prometheus.NewDesc("picket_input_accepted_total", "Records that yielded telemetry.", []string{"input"}, nil)
 	descRejected = prometheus.NewDesc("picket_input_rejected_total", "Records that could not be read, by reason.", []string{"input", "reason"}, nil)
@@ -118,9 +113,6 @@ func (c *daemonCollector) Collect(ch chan<- prometheus.Metric) {
 	st := c.d.know.catalog.Stats()
 	gauge(descZones, float64(st.Zones), "watched")
 	gauge(descZones, float64(st.Inferred), "inferred")
-	if !c.d.metrics.ready.Load() {
-		return
-	}
 	for _, in := range c.d.inputs {
 		s, _ := in.status()
 		counter(descAccepted, s.Accepted, s.Name)

@@ -75,6 +75,9 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		Sink: d, History: d.store,
 		OnError: func(err error) { log.Error("pipeline", "error", err) },
 	})
+	for _, c := range cfg.Inputs {
+		d.inputs = append(d.inputs, newLiveInput(c, d))
+	}
 	d.metrics.watch(d)
 	if err := d.serve(ctx); err != nil {
 		return errors.Join(err, d.rec.Close())
@@ -143,11 +146,6 @@ func (d *daemon) stopConsole() error {
 
 // startInputs starts every input; the first that cannot start is the error.
 func (d *daemon) startInputs(ctx context.Context, running *sync.WaitGroup) error {
-	for _, c := range d.cfg.Inputs {
-		in := newLiveInput(c, d)
-		d.inputs = append(d.inputs, in)
-	}
-	d.metrics.inputsReady()
 	for _, in := range d.inputs {
 		if err := in.start(ctx, running); err != nil {
 			return fmt.Errorf("input %s: %w", in.cfg.Name, err)
