@@ -87,11 +87,11 @@ func TestDeterministic(t *testing.T) {
 	run := func() []*picket.Finding {
 		b := newBench(t, 50, detect.Config{Sources: 1 << 8, Suspects: 16})
 		for i := range 20_000 {
-			name := host(i % 50)
-			if i%5 == 0 {
-				name = guess(i / 5 % 900)
+			source, name := (i*7919)%97, host(i%50)
+			if source%7 == 0 {
+				name = guess(i % 900)
 			}
-			b.ask(time.Duration(i)*20*time.Millisecond, v4((i*7919)%97<<8), name, 1)
+			b.ask(time.Duration(i)*20*time.Millisecond, v4(source<<8), name, 1)
 			b.engine.Advance(b.q.Time)
 			b.drain()
 		}
