@@ -145,7 +145,8 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 	ev := &e.ev
 	*ev = Event{Q: q, C: c, Sfx: sfx, On: on, First: first}
 	if first && zone != nil {
-		e.learn(ev, sfx, missing)
+		walking := m.suspect != 0 && e.pool[m.suspect-1].walking
+		e.learn(ev, sfx, missing, walking)
 	}
 	if m.suspect == 0 {
 		if !e.worthPromotion(m, ev, missing) {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -87,6 +86,7 @@ func (e *Engine) raise(ev *Event, det int, from Mark) {
 	s.episodes[det] = ep
 	s.open++
 	e.open++
+	s.walking = s.walking || e.specs[det].On&OnDenial != 0
 	if m := e.table.find(s.key); m != nil {
 		m.facts |= factOpen
 	}
@@ -102,6 +102,9 @@ func (e *Engine) close(s *Source, det int) {
 	s.episodes[det] = nil
 	s.open--
 	e.open--
+	if e.specs[det].On&OnDenial != 0 {
+		s.walking = false
+	}
 	if m := e.table.find(s.key); m != nil && s.open == 0 {
 		m.facts &^= factOpen
 	}
@@ -197,9 +200,25 @@ func (t *timeline) buckets(from int64) []picket.Bucket {
 	return out[:lastSet]
 }
 
+// levelNames are the telemetry levels in words.
+var levelNames = map[rune]string{
+	'Q': "query log", 'R': "response codes, or the zone that implies them", 'D': "packet detail (flags, EDNS, denials)", 'Z': "zone contents and history",
+}
+
+// count is a number with its noun, in the plural where it is due.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
+}
+
 // telemetryNotes says what the finding rests on and what was inferred.
 func telemetryNotes(s *Source, spec Spec) []string {
-	notes := []string{"needs " + strings.Join(strings.Split(spec.Levels, ""), "+")}
+	var notes []string
+	for _, l := range spec.Levels {
+		notes = append(notes, levelNames[l])
+	}
 	if s.Zone != nil && s.Zone.Inferred {
 		notes = append(notes, "zone inferred from traffic: no zone data was given")
 	}

@@ -109,7 +109,7 @@ func (d *listVerification) Describe(ep *Episode, st State) {
 		ep.Intent = picket.IntentTargeted
 	}
 	contained := float64(s.known) / float64(max(s.known+s.never, 1))
-	ep.Summary = fmt.Sprintf("One source asked %d names of %s that exist or existed, once each, and only %d that never did: it checks a list it already had.",
+	ep.Summary = fmt.Sprintf("One source asked %d names of %s that exist or existed, once each, and %d that never did: it checks a list it already had.",
 		s.known, ep.Zone.Name, s.never)
 	ep.Limits = "Where the list came from is not visible; a crawler, a certificate or uptime service, or an inventory of your own can ask as broadly."
 	ep.Features = append(ep.Features,

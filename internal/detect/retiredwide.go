@@ -99,7 +99,7 @@ func (e *ZoneEngine) sendRetired(z *zoneWide, closed bool) {
 				{Name: "sources, estimated", Value: math.Round(r.sources.Count()), Threshold: wideSources},
 				{Name: "names that never existed, asked meanwhile", Value: float64(r.never)},
 			},
-			Telemetry: []string{"needs Q+Z"},
+			Telemetry: []string{levelNames['Q'], levelNames['Z']},
 		},
 	}
 	for _, n := range r.samples {

@@ -170,6 +170,7 @@ type Source struct {
 	index   int32
 	touched bool // since the eviction hand last came by
 	open    int  // open episodes
+	walking bool // has an open nsec-walk or nsec3-walk: its odd names are steps, not guesses
 
 	// Queries for names that exist and were asked before. They trigger nothing;
 	// detectors that hold them against a suspicion read the counts. Later leaves
@@ -212,6 +213,10 @@ func (s *Source) Kind() string {
 
 // Spoofable reports that nothing has shown the address to be real.
 func (s *Source) Spoofable() bool { return s.facts&factProven == 0 }
+
+// walkStep reports that the source is walking a signed zone by itself, so that
+// its names are steps of the walk. Behind a resolver others may guess meanwhile.
+func (s *Source) walkStep() bool { return s.walking && s.Kind() != picket.SourceResolver }
 
 // Prefix returns the source as findings print it.
 func (s *Source) Prefix() string {

@@ -53,8 +53,9 @@ type Summary struct {
 }
 
 // learn updates what is known about the zone and classifies the label of a name
-// that does not exist. Called on first contacts only.
-func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing bool) {
+// that does not exist. Called on first contacts only. The names of a source that is
+// walking a signed zone are known for what they are and stay out of the summary.
+func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing, walking bool) {
 	z := e.zoneMemory(ev.C.Zone)
 	ev.Novel = z.novel(ev.C.Hash)
 	if ev.C.Depth == 0 {
@@ -69,6 +70,9 @@ func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing bool) {
 	}
 	if missing {
 		ev.Class = e.classify(z, ev)
+	}
+	if walking {
+		return
 	}
 	sec := ev.Q.Time / 1e9
 	s := &z.summary

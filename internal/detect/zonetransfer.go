@@ -83,7 +83,11 @@ func (d *zoneTransfer) Describe(ep *Episode, st State) {
 	if s.signed == s.attempts && s.succeeded == s.attempts {
 		ep.Severity, ep.Intent = picket.SeverityInformational, picket.IntentOwn
 	}
-	ep.Summary = fmt.Sprintf("A host that is not a listed secondary asked for a transfer of %s (%d attempts at %d servers); it %s.", zone, s.attempts, max(s.nServers, 1), what)
+	who := "A host that is not a listed secondary"
+	if ep.Src.role == RoleSecondary {
+		who = "A listed secondary"
+	}
+	ep.Summary = fmt.Sprintf("%s asked for a transfer of %s (%s at %s); it %s.", who, zone, count(s.attempts, "attempt"), count(max(s.nServers, 1), "server"), what)
 	ep.Limits = "The request shows interest in the whole zone; whether the answer was kept or used is not visible. A new secondary that nobody has listed looks the same."
 	ep.Features = append(ep.Features,
 		picket.Feature{Name: "transfer attempts", Value: float64(s.attempts), Threshold: 1},

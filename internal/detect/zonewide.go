@@ -206,7 +206,7 @@ func (e *ZoneEngine) send(z *zoneWide, closed bool) {
 				{Name: "peak of generated names a second, mean of a minute", Value: round2(ep.peak), Threshold: floodRate},
 				{Name: "sources, estimated", Value: math.Round(ep.sources.Count()), Threshold: floodMany},
 			},
-			Timeline: ep.steps.buckets(ep.start * 1e9), Telemetry: []string{"needs Q+R", "names are estimated beyond 1,500"},
+			Timeline: ep.steps.buckets(ep.start * 1e9), Telemetry: []string{levelNames['Q'], levelNames['R'], "sources and names are estimates"},
 		},
 	}
 	for _, n := range z.samples {
