@@ -66,7 +66,10 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	if d.store, err = duckdb.Open(ctx, duckdb.Options{Dir: cfg.DataDir, Log: log, Observe: d.metrics.observeStore}); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
+	defer func() {
+		err = errors.Join(err, d.store.Close())
+		log.Info("stopped", "step", 6, "of", "store")
+	}()
 	d.rec = newRecognizer(d.know, recognizerOptions{
 		Detect: detect.Config{
 			Sources: cfg.Detect.Sources, Suspects: cfg.Detect.Suspects, EpisodeIdle: cfg.Detect.EpisodeIdle,
@@ -99,21 +102,27 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 
 // stop ends the daemon in this order: 1 inputs take no more, 2 what they hold is
 // passed on, 3 the pipeline drains into the store, 4 positions are saved, 5 the
-// console ends. The store is closed by the caller, last.
+// console ends. 6, last, the caller closes the store. Each step is logged when done.
 func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.WaitGroup) error {
+	step := func(n int, of string) { d.log.Info("stopped", "step", n, "of", of) }
 	d.log.Info("draining")
 	stopInputs()
 	stopUpkeep()
 	running.Wait()
+	step(1, "inputs")
 	for _, in := range d.inputs {
 		in.feed.Flush()
 	}
+	step(2, "feeds")
 	err := d.rec.Close()
+	step(3, "pipeline")
 	for _, in := range d.inputs {
 		err = errors.Join(err, in.savePosition(true))
 	}
+	step(4, "positions")
 	err = errors.Join(err, d.stopConsole())
-	d.log.Info("stopped", "queries", d.rec.Queries())
+	step(5, "console")
+	d.log.Info("drained", "queries", d.rec.Queries())
 	return err
 }
 
