@@ -89,7 +89,7 @@ func (d *bruteForce) NewState() State { return &bruteState{} }
 
 func (d *bruteForce) Observe(ev *Event, st State) {
 	s := st.(*bruteState)
-	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.Q.Opcode != opcodeQuery || ev.Src.walkStep() {
+	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.Q.Opcode != opcodeQuery || ev.Step {
 		return
 	}
 	if !s.begun {

@@ -152,7 +152,10 @@ type Event struct {
 	Sfx                  *dnsname.Suffixes
 	// Class is the kind of the leftmost label; set when First and the name does not exist.
 	Class LabelClass
-	Role  Role
+	// Step is set by the walk detectors: the question is a step of a walk that is
+	// open, so that it is no guess.
+	Step bool
+	Role Role
 }
 
 // relative returns the labels of the query name below the apex, in wire form

@@ -16,6 +16,7 @@ const (
 	hashLLR      = 6.0
 	hashWords    = 0.2 // share of common host names above which it is a word list
 	hashAscentZ  = 4.0
+	hashCounters = 0.6  // share of labels that could be a counter, for the order to count
 	hashInterval = 1024 // intervals remembered, a power of two
 )
 
@@ -46,7 +47,7 @@ type hashState struct {
 	asked    int // questions for type NSEC3
 	last     [16]byte
 	ascents  int
-	lastTime int64
+	counters int // labels that could be a counter: hexadecimal digits only
 }
 
 func (s *hashState) Reset() { *s = hashState{} }
@@ -58,6 +59,7 @@ func (d *nsec3Walk) Observe(ev *Event, st State) {
 	if ev.Q.Type == typeNSEC3 {
 		ev.markOnce(&s.mark)
 		s.asked++
+		ev.Step = true
 		d.e.raise(ev, d.det, s.mark)
 		return
 	}
@@ -65,9 +67,14 @@ func (d *nsec3Walk) Observe(ev *Event, st State) {
 		return
 	}
 	ev.markOnce(&s.mark)
-	s.note(ev)
-	if s.walking() || ev.Src.opened(d.det) {
+	fresh := s.note(ev)
+	open := ev.Src.opened(d.det)
+	ev.Step = ev.Step || open && fresh && !s.refuted()
+	if s.walking() || open && fresh {
 		d.e.raise(ev, d.det, s.mark)
+	}
+	if open && s.refuted() {
+		ev.Src.walking = false
 	}
 }
 
@@ -80,8 +87,8 @@ func hasNSEC3(dd []picket.Denial) bool {
 	return false
 }
 
-// note takes what one answer disclosed.
-func (s *hashState) note(ev *Event) {
+// note takes what one answer disclosed and reports whether any of it was new.
+func (s *hashState) note(ev *Event) bool {
 	before := min(s.covered, 0.999)
 	fresh := false
 	for _, n := range ev.Q.Response.Denials {
@@ -100,12 +107,21 @@ func (s *hashState) note(ev *Event) {
 	if ev.Class == ClassWord {
 		s.words++
 	}
+	if isHex(firstLabel(ev.Q.Name)) {
+		s.counters++
+	}
 	var label [16]byte
 	copy(label[:], firstLabel(ev.Q.Name))
 	if string(label[:]) > string(s.last[:]) {
 		s.ascents++
 	}
 	s.last = label
+	return fresh
+}
+
+// refuted reports that what began like a collection went on otherwise.
+func (s *hashState) refuted() bool {
+	return s.asked == 0 && s.queries >= 2*hashQueries && float64(s.fresh) < 0.5*float64(s.queries)
 }
 
 // add records an interval and reports whether it is new.
@@ -134,7 +150,25 @@ func (s *hashState) walking() bool {
 	if s.queries < hashQueries || float64(s.fresh) < hashShare*float64(s.queries) || float64(s.words) > hashWords*float64(s.queries) {
 		return false
 	}
-	return s.llr >= hashLLR || sketch.AscentZ(s.ascents, s.queries) >= hashAscentZ
+	// A collector often counts upwards for candidates; a sorted word list ascends
+	// too, but is no counter.
+	counting := float64(s.counters) >= hashCounters*float64(s.queries) && sketch.AscentZ(s.ascents, s.queries) >= hashAscentZ
+	return s.llr >= hashLLR || counting
+}
+
+// isHex reports hexadecimal digits with a letter among them: plain numbers are in
+// every word list.
+func isHex(label []byte) bool {
+	letters := 0
+	for _, c := range label {
+		switch {
+		case c >= 'a' && c <= 'f':
+			letters++
+		case c < '0' || c > '9':
+			return false
+		}
+	}
+	return letters > 0
 }
 
 func (d *nsec3Walk) Describe(ep *Episode, st State) {
@@ -149,6 +183,10 @@ func (d *nsec3Walk) Describe(ep *Episode, st State) {
 	}
 	ep.Summary = fmt.Sprintf("One source collects the NSEC3 hash intervals of %s (%d disclosed by %d questions, %d questions for the NSEC3 type): with them names can be guessed offline.",
 		zone, s.n, s.queries, s.asked)
+	if s.refuted() {
+		ep.Severity, ep.Confidence = picket.SeverityInformational, 0.2
+		ep.Summary += " It went on with names that disclose nothing new, as guessing does, so this is most likely no collection."
+	}
 	ep.Limits = "Guessing the names behind the hashes happens offline and is never visible; DNSSEC debuggers collect some intervals too."
 	ep.Features = append(ep.Features,
 		picket.Feature{Name: "share of questions that disclosed a new interval", Value: round2(float64(s.fresh) / float64(max(s.queries, 1))), Threshold: hashShare},

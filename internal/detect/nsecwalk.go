@@ -10,6 +10,9 @@ import (
 // Start thresholds of nsec-walk.
 const (
 	walkSteps = 5
+	walkShare = 0.5 // steps per name that does not exist: a sorted word list meets disclosed names too, among many misses
+	walkForms = 0.2 // the same for names right behind disclosed ones, which a word list holds by chance
+	walkBreak = 8   // names that do not exist between two steps end a run
 	walkGap   = 400 // queries of the source that may lie between two steps
 )
 
@@ -30,15 +33,18 @@ type nsecWalk struct {
 }
 
 type walkState struct {
-	mark   Mark
-	next   [4]uint64 // hashes of the owners that the last answers disclosed
-	at     int
-	last   []byte // name of the last step, to see that the walk goes forward
-	rank   int
-	steps  int
-	best   int
-	direct int // questions for the NSEC type itself
-	query  int64
+	mark    Mark
+	next    [4]uint64 // hashes of the owners that the last answers disclosed
+	at      int
+	last    []byte // name of the last step, to see that the walk goes forward
+	rank    int
+	steps   int
+	forms   int   // steps that ask right behind the disclosed name, which nobody else does
+	missed  int64 // the source's names that did not exist when the walk began
+	between int64 // and at the last step
+	best    int
+	direct  int // questions for the NSEC type itself
+	query   int64
 }
 
 func (s *walkState) Reset() { *s = walkState{last: s.last[:0]} }
@@ -50,8 +56,10 @@ func (d *nsecWalk) Observe(ev *Event, st State) {
 	if ev.C.Zone == nil || ev.Q.Opcode != opcodeQuery {
 		return
 	}
-	if s.steps > 0 && ev.Src.Queries-s.query > walkGap && !ev.Src.opened(d.det) {
+	if s.steps > 0 && !ev.Src.opened(d.det) && (ev.Src.Queries-s.query > walkGap || ev.Src.Missing-s.between > walkBreak) {
+		next, at := s.next, s.at
 		s.Reset()
+		s.next, s.at = next, at
 	}
 	base, follows := d.follows(ev, s)
 	if ev.Q.Type == typeNSEC && ev.First {
@@ -131,12 +139,33 @@ func (d *nsecWalk) step(ev *Event, s *walkState, base []byte) {
 	}
 	s.last = append(s.last[:0], base...)
 	s.query = ev.Src.Queries
+	if !s.mark.set {
+		s.missed = ev.Src.Missing
+	}
+	s.between = ev.Src.Missing
 	ev.markOnce(&s.mark)
 	s.steps++
+	if string(base) != string(ev.Q.Name) || ev.Q.Type == typeNSEC {
+		s.forms++
+	}
 	s.best = max(s.best, s.steps)
-	if s.steps >= walkSteps {
+	ev.Step = ev.Src.opened(d.det)
+	if ev.Step || s.behind(ev) || s.plain(ev) {
 		d.e.raise(ev, d.det, s.mark)
 	}
+}
+
+// behind reports a walk by names right behind the disclosed ones.
+func (s *walkState) behind(ev *Event) bool {
+	return s.forms >= walkSteps && float64(s.forms) >= walkForms*float64(ev.Src.Missing-s.missed)
+}
+
+// plain reports a walk that asks the disclosed names themselves. A resolver that
+// answers guesses from cached denials (RFC 8198) and is given a sorted list looks
+// so too, hence this counts only for sources that are none.
+func (s *walkState) plain(ev *Event) bool {
+	return s.steps >= walkSteps && ev.Src.Kind() != picket.SourceResolver &&
+		float64(s.steps) >= walkShare*float64(ev.Src.Missing-s.missed)
 }
 
 func (d *nsecWalk) Describe(ep *Episode, st State) {

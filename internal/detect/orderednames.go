@@ -44,7 +44,7 @@ func (d *orderedNames) NewState() State { return &orderedState{} }
 
 func (d *orderedNames) Observe(ev *Event, st State) {
 	s := st.(*orderedState)
-	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.C.Depth == 0 || ev.On&OnService != 0 || ev.Src.walkStep() {
+	if ev.C.Zone == nil || ev.C.Zone.Reverse || ev.C.Depth == 0 || ev.On&OnService != 0 || ev.Step {
 		return
 	}
 	if s.at != 0 && ev.Q.Time-s.at > orderedIdle {

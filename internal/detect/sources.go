@@ -214,10 +214,6 @@ func (s *Source) Kind() string {
 // Spoofable reports that nothing has shown the address to be real.
 func (s *Source) Spoofable() bool { return s.facts&factProven == 0 }
 
-// walkStep reports that the source is walking a signed zone by itself, so that
-// its names are steps of the walk. Behind a resolver others may guess meanwhile.
-func (s *Source) walkStep() bool { return s.walking && s.Kind() != picket.SourceResolver }
-
 // Prefix returns the source as findings print it.
 func (s *Source) Prefix() string {
 	if !s.Addr.IsValid() {
