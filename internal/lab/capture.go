@@ -152,7 +152,7 @@ func (g *generator) transaction(now int64) {
 // zipf draws a rank below n with probability about 1/(rank+1).
 func (g *generator) zipf(n int) int {
 	x := g.r.Float64()
-	rank := int(pow(float64(n), x)) - 1
+	rank := int(pow(float64(n+1), x)) - 1
 	return min(max(rank, 0), n-1)
 }
 
