@@ -199,6 +199,9 @@ func (s *Source) sync(m *memo) {
 	s.facts = m.facts
 }
 
+// chances bounds the sources that one eviction passes over for having been used.
+const chances = 64
+
 func (e *Engine) takeSource() *Source {
 	if n := len(e.free); n > 0 {
 		s := &e.pool[e.free[n-1]]
@@ -215,18 +218,18 @@ func (e *Engine) takeSource() *Source {
 		s.episodes = make([]*Episode, len(e.dets))
 		return s
 	}
-	// Second chance: pass over what was touched since last time and, in the first
-	// two rounds, over what has an open finding.
+	// Second chance (Corbató 1968): what was used since the hand last came by is
+	// passed over, for a bounded number of steps. Open findings are passed over for
+	// two whole rounds, that is until nothing else is left.
 	for tries := 0; ; tries++ {
 		s := &e.pool[e.hand]
 		e.hand = (e.hand + 1) % len(e.pool)
-		if tries < 2*len(e.pool) && (s.open > 0 || s.touched) {
-			if s.open == 0 || tries > len(e.pool) {
-				s.touched = false
-			}
-			if s.open > 0 || tries < 64 {
-				continue
-			}
+		if s.open > 0 && tries < 2*len(e.pool) {
+			continue
+		}
+		if s.touched && tries < chances {
+			s.touched = false
+			continue
 		}
 		e.evicted++
 		if m := e.table.find(s.key); m != nil {
