@@ -147,7 +147,8 @@ type Event struct {
 	On  Trigger
 	// First says that this source had not asked this name before (as far as is
 	// remembered); Recent that the name was among its last sixteen.
-	// Novel says that no source had asked it, as far as is remembered.
+	// Novel says that no source had asked it, as far as is remembered; only for
+	// names that exist or existed.
 	First, Recent, Novel bool
 	Sfx                  *dnsname.Suffixes
 	// Class is the kind of the leftmost label; set when First and the name does not exist.

@@ -57,7 +57,9 @@ type Summary struct {
 // walking a signed zone are known for what they are and stay out of the summary.
 func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing, walking bool) {
 	z := e.zoneMemory(ev.C.Zone)
-	ev.Novel = z.novel(ev.C.Hash)
+	if !missing {
+		ev.Novel = z.novel(ev.C.Hash) // names that do not exist would fill the filter, and nobody asks
+	}
 	if ev.C.Depth == 0 {
 		return
 	}
