@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -138,40 +139,134 @@ func (g *background) catalog(t *testing.T) *catalog.Catalog {
 }
 
 // TestBackgroundStaysSilent measures false alarms on a week of such traffic, for
-// several zones. A simulated false alarm is not one of the field.
+// several zones. A simulated false alarm is not one of the field. PICKET_BACKGROUND
+// may hold "ZONES QUERIES DURATION", the latter two for each zone.
 func TestBackgroundStaysSilent(t *testing.T) {
-	const zones, perZone, days = 6, 300_000, 7
+	zones, perZone, span := 6, int64(300_000), 7*24*time.Hour
+	if env := os.Getenv("PICKET_BACKGROUND"); env != "" {
+		var text string
+		_, err := fmt.Sscan(env, &zones, &perZone, &text)
+		if err == nil {
+			span, err = time.ParseDuration(text)
+		}
+		if err != nil {
+			t.Fatalf("PICKET_BACKGROUND=%q: %v", env, err)
+		}
+	}
 	total := 0
 	for seed := range uint64(zones) {
 		g := newBackground(seed)
-		cat := g.catalog(t)
-		cfg := detect.Config{Sources: 1 << 14, Suspects: 1 << 12, Seed: cat.Hasher().Seed, Order: cat}
-		kept := &keeper{}
-		p := pipeline.New(pipeline.Config[detect.Summary]{Shards: []pipeline.Engine[detect.Summary]{detect.New(cfg), detect.New(cfg)},
-			Zones: detect.NewZoneEngine(cfg), Namer: cat, Sink: kept, Order: func(s *detect.Summary) (int64, uint32) { return s.Second, s.Zone.ID }})
-		feed := p.Feed()
-		start := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC).UnixNano()
-		for i := range int64(perZone) {
-			name, typ := g.question()
-			if name != "" {
-				name += "."
-			}
-			who := int(math.Pow(float64(g.resolvers), g.r.Float64()))
-			q := picket.Query{Time: start + i*int64(days*24*time.Hour)/perZone, Client: netip.AddrFrom4([4]byte{10, byte(who >> 8), byte(who), 53}),
-				Name: dnsname.MustParse(name + backgroundZone), Type: typ, Class: 1, Rcode: picket.RcodeUnknown, Flags: picket.FlagFlags, Transport: picket.TransportUDP}
-			if err := feed.Query(&q); err != nil {
-				t.Fatal(err)
-			}
+		run := g.start(t)
+		for i := range perZone {
+			run.ask(i*int64(span/time.Duration(perZone)), g.resolver())
 		}
-		feed.Flush()
-		p.Close()
-		for _, f := range kept.closed {
+		for _, f := range run.finish() {
 			if f.Severity > picket.SeverityInformational {
 				total++
-				t.Errorf("zone %d (%d names, %d resolvers, %.1f %% missing): %s %s at query %d: %s %v", seed, len(g.live), g.resolvers, 100*g.nx,
-					f.Detector, f.Source.Prefix, f.DetectedAtQuery, f.Summary, f.Evidence.Names[:min(6, len(f.Evidence.Names))])
+				t.Errorf("zone %d (%d names, %d resolvers, %.1f %% missing): %s %s at query %d: %s", seed, len(g.live), g.resolvers, 100*g.nx,
+					f.Detector, f.Source.Prefix, f.DetectedAtQuery, f.Summary)
 			}
 		}
 	}
-	t.Logf("%d false alarms in %.1f million queries and %d zone-days", total, zones*perZone/1e6, zones*days)
+	t.Logf("%d false alarms in %.1f million queries and %.1f zone-days", total, float64(zones)*float64(perZone)/1e6, float64(zones)*span.Hours()/24)
+}
+
+// backgroundRun is a pipeline that a background is fed into.
+type backgroundRun struct {
+	t    *testing.T
+	g    *background
+	p    *pipeline.Pipeline[detect.Summary]
+	feed *pipeline.Feed[detect.Summary]
+	kept *keeper
+}
+
+func (g *background) start(t *testing.T) *backgroundRun {
+	t.Helper()
+	cat := g.catalog(t)
+	cfg := detect.Config{Sources: 1 << 14, Suspects: 1 << 12, Seed: cat.Hasher().Seed, Order: cat}
+	kept := &keeper{}
+	p := pipeline.New(pipeline.Config[detect.Summary]{Shards: []pipeline.Engine[detect.Summary]{detect.New(cfg), detect.New(cfg)},
+		Zones: detect.NewZoneEngine(cfg), Namer: cat, Sink: kept, Order: func(s *detect.Summary) (int64, uint32) { return s.Second, s.Zone.ID }})
+	return &backgroundRun{t, g, p, p.Feed(), kept}
+}
+
+// resolver draws who asks; the first ones ask most.
+func (g *background) resolver() int { return int(math.Pow(float64(g.resolvers), g.r.Float64())) }
+
+// ask feeds the background's next question, so many nanoseconds after the start.
+func (r *backgroundRun) ask(at int64, resolver int) {
+	name, typ := r.g.question()
+	r.put(at, resolver, name, typ)
+}
+
+func (r *backgroundRun) put(at int64, resolver int, name string, typ uint16) {
+	if name != "" {
+		name += "."
+	}
+	q := picket.Query{Time: time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC).UnixNano() + at,
+		Client: netip.AddrFrom4([4]byte{10, byte(resolver >> 8), byte(resolver), 53}), Name: dnsname.MustParse(name + backgroundZone),
+		Type: typ, Class: 1, Rcode: picket.RcodeUnknown, Flags: picket.FlagFlags, Transport: picket.TransportUDP}
+	if err := r.feed.Query(&q); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *backgroundRun) finish() []*picket.Finding {
+	r.feed.Flush()
+	if err := r.p.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.kept.closed
+}
+
+// TestSlowGuessing measures where guessing goes under: 240 names of a shuffled list,
+// one each interval, spread over the busiest resolvers of a background of one
+// query a second. Only what must be found is required.
+func TestSlowGuessing(t *testing.T) {
+	const guesses, seeds = 240, 3
+	for _, resolvers := range []int{1, 8, 64} {
+		for _, interval := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 10 * time.Minute} {
+			found, at := 0, []int64{}
+			for seed := range uint64(seeds) {
+				g := newBackground(100 + seed)
+				list := guessList(g.r)
+				run := g.start(t)
+				next := time.Hour // the background comes first
+				for now := time.Duration(0); len(list) > 0; now += time.Second {
+					run.ask(int64(now), g.resolver())
+					for ; now >= next && len(list) > 0; next += interval {
+						run.put(int64(now)+1, 1+len(list)%resolvers, list[0], 1)
+						list = list[1:]
+					}
+				}
+				for _, f := range run.finish() {
+					if f.Detector == "brute-force" || f.Detector == "ordered-names" {
+						found++
+						at = append(at, f.DetectedAtQuery)
+						break
+					}
+				}
+			}
+			t.Logf("%2d resolvers, one guess in %4v: found %d of %d, queries to the first finding: p50 %d", resolvers, interval, found, seeds, quantile(at, 0.5))
+			if resolvers == 1 && interval <= 10*time.Second && found != seeds {
+				t.Errorf("guesses through one resolver, one in %v, were not found", interval)
+			}
+		}
+	}
+}
+
+// guessList is a shuffled list of guesses: common host names, half of them with a
+// number, as lists hold.
+func guessList(r *rand.Rand) []string {
+	words := strings.Fields(`admin vpn test dev stage beta jenkins grafana citrix ldap proxy cloud files wiki chat crm erp demo sso secure
+ media forum store git jira docs monitor owa remote backup gitlab intranet relay gateway db mysql oracle redis kibana elastic nagios zabbix splunk
+ radius mobile partner hr finance legal reports survey training lab research legacy old new sandbox uat qa preprod build ci repo registry harbor vault
+ consul kube docker rancher ansible puppet chef backoffice office exchange smtp imap pop webmail mx ns dns ntp ftp sftp ssh rdp vnc vdi terminal print
+ scanner camera voip sip pbx phone fax wifi guest hotspot radio tv stream video games`)
+	var out []string
+	for _, w := range words {
+		out = append(out, w, w+fmt.Sprint(1+r.IntN(9)))
+	}
+	r.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:240]
 }
