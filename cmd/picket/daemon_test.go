@@ -346,7 +346,7 @@ func TestDaemonStartErrors(t *testing.T) {
 			if err := cmd.Run(); err == nil {
 				t.Fatal("it ended without an error")
 			}
-			if code := cmd.ProcessState.ExitCode(); code != exitSome && !strings.Contains(tt.name, "zone file") {
+			if code := cmd.ProcessState.ExitCode(); code != exitSome {
 				t.Errorf("exit code %d, want %d", code, exitSome)
 			}
 			if !strings.Contains(stderr.String(), tt.want) {
