@@ -45,13 +45,17 @@ type Mark struct {
 	set     bool
 }
 
-// fresh is the number of queries up to which a source's whole past belongs to
-// the run that begins: a tool's opening moves are part of what it does.
-const fresh = 12
+// A source's whole past belongs to the run that begins, as a tool's opening moves
+// are part of what it does, up to so many queries and so long ago. Not after a
+// finding has been closed: the next one is another episode with another identity.
+const (
+	fresh    = 12
+	freshFor = int64(time.Hour)
+)
 
 // mark remembers where the current event stands, as the start of a run.
 func (ev *Event) mark(m *Mark) {
-	if ev.Src.Queries <= fresh {
+	if s := ev.Src; s.Queries <= fresh && s.facts&factTold == 0 && ev.Q.Time-s.First <= freshFor {
 		*m = Mark{Time: ev.Src.First, set: true}
 		return
 	}
@@ -105,8 +109,11 @@ func (e *Engine) close(s *Source, det int) {
 	if e.specs[det].On&OnDenial != 0 {
 		s.walking = false
 	}
-	if m := e.table.find(s.key); m != nil && s.open == 0 {
-		m.facts &^= factOpen
+	if m := e.table.find(s.key); m != nil {
+		m.facts |= factTold
+		if s.open == 0 {
+			m.facts &^= factOpen
+		}
 	}
 	if s.states[det] != nil {
 		s.states[det].Reset()

@@ -90,3 +90,41 @@ func TestFloodThroughResolverIsNoBruteForce(t *testing.T) {
 		t.Errorf("raised %s", brief(f))
 	}
 }
+
+// TestEpisodesOfFewQueries: a source that comes back after its episode closed has a
+// finding of its own for each spell, however few its queries are.
+func TestEpisodesOfFewQueries(t *testing.T) {
+	b := newBench(t, 10, detect.Config{Sources: 1 << 10, Suspects: 64})
+	apex := dnsname.MustParse(benchZone)
+	for day := range 4 {
+		at := time.Duration(day) * 24 * time.Hour
+		b.engine.Advance(scriptStart.Add(at).UnixNano())
+		b.drain()
+		b.ask(at, v4(1), apex, 6)
+		b.ask(at+time.Second, v4(1), apex, 252)
+		b.drain()
+	}
+	all := b.finish()
+	if len(all) != 4 {
+		t.Errorf("%d findings for 4 spells", len(all))
+	}
+	for _, f := range all {
+		if f.LastSeen.Sub(f.FirstSeen) > time.Minute || f.Queries > 2 {
+			t.Errorf("%s from %s to %s", brief(f), f.FirstSeen, f.LastSeen)
+		}
+	}
+}
+
+// TestEvictedEpisodeIsNotSentAgain: the same when the state went for lack of room.
+func TestEvictedEpisodeIsNotSentAgain(t *testing.T) {
+	b := newBench(t, 10, detect.Config{Sources: 1 << 12, Suspects: 8})
+	apex := dnsname.MustParse(benchZone)
+	for round := range 5 {
+		for i := range 100 {
+			at := time.Duration(round*100+i) * time.Minute
+			b.ask(at, v4(i), apex, 252)
+			b.drain()
+		}
+	}
+	b.finish()
+}

@@ -72,6 +72,7 @@ const (
 	factProven              // TCP or a valid cookie: the address is not forged
 	factUnprove             // UDP without a valid cookie
 	factOpen                // has an open finding
+	factTold                // had a finding that was closed
 )
 
 // table is a set-associative hash table of memos. It begins small, for the sake of
