@@ -317,7 +317,7 @@ func (s *script) take(f *picket.Finding, closed bool) {
 }
 
 // sound holds what is true of every finding.
-func sound(t *testing.T, f *picket.Finding) {
+func sound(t testing.TB, f *picket.Finding) {
 	t.Helper()
 	switch {
 	case f.ID == "" || f.Summary == "" || f.Limits == "" || len(f.Techniques) == 0 || f.Intent == "":
