@@ -29,6 +29,13 @@ const (
 // bruteThreshold is ln((1-β)/α).
 var bruteThreshold = math.Log((1 - bruteBeta) / bruteAlpha)
 
+// Evidence of one name that does not exist, and of one that does, by what base
+// share the source has.
+var (
+	bruteUpStub, bruteUpCache     = math.Log(bruteShare / bruteBaseStub), math.Log(bruteShare / bruteBaseCache)
+	bruteDownStub, bruteDownCache = 0.75 * math.Log((1-bruteShare)/(1-bruteBaseStub)), 0.75 * math.Log((1-bruteShare)/(1-bruteBaseCache))
+)
+
 var bruteForceSpec = Spec{
 	Name: "brute-force", Techniques: []string{"T1595.003", "T1590.002"}, Levels: "QR",
 	On:  OnFirst | OnRepeat,
@@ -140,17 +147,17 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 // state to classify it.
 func (d *bruteForce) prior(ev *Event) float64 {
 	if ev.Src.Kind() == picket.SourceDirect && ev.C.State == picket.StateNever {
-		return math.Log(bruteShare / bruteBaseStub)
+		return bruteUpStub
 	}
-	return 0.5 * math.Log(bruteShare/bruteBaseCache)
+	return 0.5 * bruteUpCache
 }
 
 // weigh returns the log-likelihood ratio of one event for guessing.
 func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
 	s.base.add(ev.Src.Queries, ev.First && ev.missing(), !ev.Src.opened(d.det))
-	base := bruteBaseCache
+	up, down := bruteUpCache, bruteDownCache
 	if ev.Src.Kind() == picket.SourceDirect {
-		base = bruteBaseStub
+		up, down = bruteUpStub, bruteDownStub
 	}
 	if !ev.First {
 		if !ev.Recent && ev.missing() { // not the same name with another type, or a retry
@@ -158,7 +165,6 @@ func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
 		}
 		return 0
 	}
-	up := math.Log(bruteShare / base)
 	switch ev.C.State {
 	case picket.StateNever:
 	case picket.StateWildcard:
@@ -174,7 +180,7 @@ func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
 	case picket.StateRetired:
 		return 0.1
 	default:
-		return 0.75 * math.Log((1-bruteShare)/(1-base))
+		return down
 	}
 	switch ev.Class {
 	case ClassWord:

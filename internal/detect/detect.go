@@ -42,7 +42,10 @@ type Spec struct {
 	// D packets or dnstap, Z zone contents.
 	Levels string
 	On     Trigger
-	New    func(*Engine) Detector
+	// Idle tells of an event that it leaves fresh state as it is, so that sources
+	// which show nothing else cost neither the state nor a look at it. May be nil.
+	Idle func(*Event) bool
+	New  func(*Engine) Detector
 }
 
 // Detector watches the events of one source at a time through state that the

@@ -244,17 +244,6 @@ func (e *Engine) takeSource() *Source {
 	}
 }
 
-// find returns the memo for key without making room.
-func (t *table) find(key uint64) *memo {
-	set := &t.sets[key>>20&t.mask]
-	for i := range set {
-		if set[i].key == key {
-			return &set[i]
-		}
-	}
-	return nil
-}
-
 // evict closes a source's episodes and frees its state.
 func (e *Engine) evict(s *Source) {
 	e.closeAll(s)
@@ -275,8 +264,15 @@ func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
 		e.count(s, ev, missing)
 	}
 	for i := range e.specs {
-		if ev.On&e.specs[i].On == 0 {
+		spec := &e.specs[i]
+		if ev.On&spec.On == 0 {
 			continue
+		}
+		if bit := uint32(1) << i; s.woken&bit == 0 {
+			if spec.Idle != nil && spec.Idle(ev) {
+				continue
+			}
+			s.woken |= bit
 		}
 		st := s.states[i]
 		if st == nil {
@@ -372,11 +368,16 @@ func (e *Engine) Drain(f func(f *picket.Finding, closed bool)) {
 
 // sourceKey hashes a source and a zone. IPv6 sources count by /64.
 func sourceKey(a netip.Addr, zone uint32, seed uint64) uint64 {
-	b := a.As16()
-	hi := binary.LittleEndian.Uint64(b[:8])
-	lo := uint64(0)
-	if a.Is4() || a.Is4In6() {
-		lo = binary.LittleEndian.Uint64(b[8:])
+	hi, lo := uint64(0), uint64(0)
+	if a.Is4() {
+		b := a.As4()
+		lo = uint64(binary.LittleEndian.Uint32(b[:]))<<32 | 0xffff0000
+	} else {
+		b := a.As16()
+		hi = binary.LittleEndian.Uint64(b[:8])
+		if a.Is4In6() {
+			lo = binary.LittleEndian.Uint64(b[8:])
+		}
 	}
 	x := (hi ^ seed ^ 0x9e3779b97f4a7c15) * 0xff51afd7ed558ccd
 	x ^= x >> 32

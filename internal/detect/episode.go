@@ -98,7 +98,7 @@ func (e *Engine) raise(ev *Event, det int, from Mark) {
 }
 
 // opened reports whether the detector has an open episode for the source.
-func (s *Source) opened(det int) bool { return s.episodes[det] != nil }
+func (s *Source) opened(det int) bool { return s.open != 0 && s.episodes[det] != nil }
 
 // close sends an episode's final figures.
 func (e *Engine) close(s *Source, det int) {

@@ -18,7 +18,11 @@ const (
 
 var nsecWalkSpec = Spec{
 	Name: "nsec-walk", Techniques: []string{"T1590.002"}, Levels: "QDZ",
-	On:  OnDenial | OnFirst,
+	On: OnDenial | OnFirst,
+	// A walk begins with a denial, or a form or type of question that only it uses.
+	Idle: func(ev *Event) bool {
+		return ev.On&OnDenial == 0 && len(ev.Q.Response.Denials) == 0 && ev.Q.Type != typeNSEC
+	},
 	New: func(e *Engine) Detector { return &nsecWalk{e: e, det: len(e.specs) - 1} },
 }
 

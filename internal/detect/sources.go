@@ -80,6 +80,7 @@ const (
 // entry that is least worth keeping, so memory is fixed whatever addresses come.
 type table struct {
 	sets    []([ways]memo)
+	tags    []([ways]uint32) // part of each key, so that only the memo sought is read
 	mask    uint64
 	most    int // sets at the most
 	used    int
@@ -102,7 +103,8 @@ func newTable(n int) *table {
 
 func (t *table) resize(sets int) {
 	old := t.sets
-	t.sets, t.mask, t.used = make([]([ways]memo), sets), uint64(sets-1), 0
+	t.sets, t.tags = make([]([ways]memo), sets), make([]([ways]uint32), sets)
+	t.mask, t.used = uint64(sets-1), 0
 	for i := range old {
 		for j := range old[i] {
 			if m := &old[i][j]; m.key != 0 {
@@ -116,36 +118,54 @@ func (t *table) resize(sets int) {
 // get returns the memo for key, making room if need be. An entry with a suspect
 // is evicted only when the whole set has suspects; lost is then its index plus one.
 func (t *table) get(key uint64) (m *memo, lost int32) {
-	set := &t.sets[key>>20&t.mask]
-	for i := range set {
-		if set[i].key == key {
-			return &set[i], 0
-		}
+	if m := t.find(key); m != nil {
+		return m, 0
 	}
-	return t.insert(key, set)
+	return t.insert(key)
 }
 
-func (t *table) insert(key uint64, set *[ways]memo) (m *memo, lost int32) {
+// find returns the memo for key without making room.
+func (t *table) find(key uint64) *memo {
+	at := key >> 20 & t.mask
+	tags := &t.tags[at]
+	for i := range tags {
+		if tags[i] == tagOf(key) {
+			if m := &t.sets[at][i]; m.key == key {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+func tagOf(key uint64) uint32 { return uint32(key >> 32) }
+
+func (t *table) insert(key uint64) (m *memo, lost int32) {
 	if len(t.sets) < t.most && t.used*2 > len(t.sets)*ways {
 		t.resize(2 * len(t.sets))
-		set = &t.sets[key>>20&t.mask]
 	}
-	var victim *memo
+	at := key >> 20 & t.mask
+	set := &t.sets[at]
+	victim := 0
 	for i := range set {
-		e := &set[i]
-		if e.key == 0 {
-			t.used++
-			*e = memo{key: key}
-			return e, 0
+		if set[i].key == 0 {
+			victim = i
+			break
 		}
-		if victim == nil || worth(e) < worth(victim) {
-			victim = e
+		if worth(&set[i]) < worth(&set[victim]) {
+			victim = i
 		}
 	}
-	t.evicted++
-	lost = victim.suspect
-	*victim = memo{key: key}
-	return victim, lost
+	m = &set[victim]
+	if m.key == 0 {
+		t.used++
+	} else {
+		t.evicted++
+	}
+	lost = m.suspect
+	*m = memo{key: key}
+	t.tags[at][victim] = tagOf(key)
+	return m, lost
 }
 
 // worth orders memos for eviction: suspects last, then the most recently seen.
@@ -178,17 +198,18 @@ type Source struct {
 	// out those among the source's last names (other types, retries).
 	Repeats, Later int64
 
-	seen     sketch.Bloom
-	recent   sketch.Recent
 	states   []State
 	episodes []*Episode // by detector index; nil entries where none is open
+	woken    uint32     // detectors that have looked at an event since there is state
 
 	Early    int   // names asked that do not exist before there was full state
 	Missing  int64 // distinct names asked that do not exist
 	Hits     int64 // distinct names asked that exist
 	Retired  int64 // distinct retired names asked
 	samples  []sample
+	recent   sketch.Recent
 	timeline timeline
+	seen     sketch.Bloom // at the end, to keep the rest together
 }
 
 // sample is a name kept as evidence.

@@ -13,8 +13,8 @@ import (
 // what the current step of time brought, for the detectors over whole zones.
 type zoneMemory struct {
 	zone    *picket.Zone
-	slips   map[uint64]struct{} // labels that exist, and those labels with one letter left out
-	asked   [1024]uint64        // filter of the names that any source has asked (of this shard)
+	slips   hashSet      // labels that exist, and those labels with one letter left out
+	asked   [1024]uint64 // filter of the names that any source has asked (of this shard)
 	summary Summary
 	dirty   bool
 }
@@ -108,7 +108,7 @@ func (e *Engine) zoneMemory(zone *picket.Zone) *zoneMemory {
 	}
 	z := e.zones[id]
 	if z == nil {
-		z = &zoneMemory{slips: make(map[uint64]struct{})}
+		z = new(zoneMemory)
 		e.zones[id] = z
 	}
 	z.zone = zone
@@ -119,16 +119,16 @@ func firstLabel(name []byte) []byte { return name[1 : 1+int(name[0])] }
 
 // remember notes a label that exists, with every way to leave one letter out.
 func (z *zoneMemory) remember(h dnsname.Hasher, label []byte, hash uint64) {
-	if _, ok := z.slips[hash]; ok || len(z.slips) > maxSlips || len(label) > 24 {
+	if z.slips.has(hash) || z.slips.n > maxSlips || len(label) > 24 {
 		return
 	}
-	z.slips[hash] = struct{}{}
+	z.slips.add(hash)
 	if len(label) < 3 {
 		return
 	}
 	var buf [64]byte
 	for i := range label {
-		z.slips[h.Label(without(buf[:0], label, i))^slipSalt] = struct{}{}
+		z.slips.add(h.Label(without(buf[:0], label, i)) ^ slipSalt)
 	}
 }
 
@@ -147,7 +147,7 @@ func (z *zoneMemory) isSlip(h dnsname.Hasher, label []byte) bool {
 	if len(label) < 2 || len(label) > 24 {
 		return false
 	}
-	if _, ok := z.slips[h.Label(label)^slipSalt]; ok {
+	if z.slips.has(h.Label(label) ^ slipSalt) {
 		return true // a letter left out
 	}
 	var buf [64]byte
@@ -156,10 +156,10 @@ func (z *zoneMemory) isSlip(h dnsname.Hasher, label []byte) bool {
 			continue
 		}
 		w := h.Label(without(buf[:0], label, i))
-		if _, ok := z.slips[w]; ok {
+		if z.slips.has(w) {
 			return true // a letter too many
 		}
-		if _, ok := z.slips[w^slipSalt]; ok {
+		if z.slips.has(w ^ slipSalt) {
 			return true // a letter changed, or two swapped
 		}
 	}
