@@ -256,10 +256,13 @@ func (b *batch) keep(x []byte) []byte {
 
 // network hashes a source's network: /24 of IPv4, /48 of IPv6.
 func network(a netip.Addr) uint64 {
-	b := a.As16()
-	x := binary.LittleEndian.Uint64(b[:8]) & (1<<48 - 1)
+	var x uint64
 	if a.Is4() || a.Is4In6() {
-		x = uint64(binary.LittleEndian.Uint32(b[12:]) & (1<<24 - 1))
+		b := a.As4()
+		x = uint64(binary.LittleEndian.Uint32(b[:]) & (1<<24 - 1))
+	} else {
+		b := a.As16()
+		x = binary.LittleEndian.Uint64(b[:8]) & (1<<48 - 1)
 	}
 	return x * 0x9e3779b97f4a7c15 >> 33
 }
