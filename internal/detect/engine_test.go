@@ -122,6 +122,9 @@ func heap() uint64 {
 // TestMemoryIsBounded: a million addresses, each asking two names that do not
 // exist, fill the budgets and no more.
 func TestMemoryIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two million queries")
+	}
 	const sources, table, suspects = 1_000_000, 1 << 16, 256
 	b := newBench(t, 10, detect.Config{Sources: table, Suspects: suspects})
 	names := [2][]byte{guess(0), guess(1)}

@@ -142,6 +142,9 @@ func (g *background) catalog(t *testing.T) *catalog.Catalog {
 // several zones. A simulated false alarm is not one of the field. PICKET_BACKGROUND
 // may hold "ZONES QUERIES DURATION", the latter two for each zone.
 func TestBackgroundStaysSilent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two million queries")
+	}
 	zones, perZone, span := 6, int64(300_000), 7*24*time.Hour
 	if env := os.Getenv("PICKET_BACKGROUND"); env != "" {
 		var text string
@@ -223,6 +226,9 @@ func (r *backgroundRun) finish() []*picket.Finding {
 // one each interval, spread over the busiest resolvers of a background of one
 // query a second. Only what must be found is required.
 func TestSlowGuessing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("36 runs of up to two days")
+	}
 	const guesses, seeds = 240, 3
 	for _, resolvers := range []int{1, 8, 64} {
 		for _, interval := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 10 * time.Minute} {
