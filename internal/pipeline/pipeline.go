@@ -370,18 +370,27 @@ type collected[S any] struct {
 	summaries []*S
 }
 
+// pending is a summary that waits for the other shards. The shard settles the
+// order of those of one second and zone, so that scheduling does not.
+type pending[S any] struct {
+	shard   int
+	summary *S
+}
+
 // gather merges what the shards bring forth: findings go straight to the sink,
 // summaries wait until all shards have passed their second.
 func (p *Pipeline[S]) gather() {
 	defer close(p.done)
 	reached := make([]int64, len(p.shards))
-	var waiting []*S
+	var waiting []pending[S]
 	for c := range p.collect {
 		for _, f := range c.findings {
 			p.emit(f.finding, f.closed)
 		}
 		reached[c.shard] = c.now
-		waiting = append(waiting, c.summaries...)
+		for _, s := range c.summaries {
+			waiting = append(waiting, pending[S]{c.shard, s})
+		}
 		low := slices.Min(reached)
 		waiting = p.judge(waiting, low/1e9)
 		p.cfg.Zones.Advance(low)
@@ -394,21 +403,21 @@ func (p *Pipeline[S]) gather() {
 
 // judge hands the zone engine all summaries of seconds before limit, in order,
 // and returns the rest.
-func (p *Pipeline[S]) judge(waiting []*S, limit int64) []*S {
-	if !slices.ContainsFunc(waiting, func(s *S) bool { second, _ := p.cfg.Order(s); return second < limit }) {
+func (p *Pipeline[S]) judge(waiting []pending[S], limit int64) []pending[S] {
+	if !slices.ContainsFunc(waiting, func(w pending[S]) bool { second, _ := p.cfg.Order(w.summary); return second < limit }) {
 		return waiting
 	}
-	slices.SortStableFunc(waiting, func(a, b *S) int {
-		sa, za := p.cfg.Order(a)
-		sb, zb := p.cfg.Order(b)
-		return cmp.Or(cmp.Compare(sa, sb), cmp.Compare(za, zb))
+	slices.SortStableFunc(waiting, func(a, b pending[S]) int {
+		sa, za := p.cfg.Order(a.summary)
+		sb, zb := p.cfg.Order(b.summary)
+		return cmp.Or(cmp.Compare(sa, sb), cmp.Compare(za, zb), cmp.Compare(a.shard, b.shard))
 	})
 	n := 0
 	for n < len(waiting) {
-		if second, _ := p.cfg.Order(waiting[n]); second >= limit {
+		if second, _ := p.cfg.Order(waiting[n].summary); second >= limit {
 			break
 		}
-		p.cfg.Zones.Observe(waiting[n])
+		p.cfg.Zones.Observe(waiting[n].summary)
 		n++
 	}
 	return slices.Delete(waiting, 0, n)
