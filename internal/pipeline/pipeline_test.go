@@ -238,8 +238,8 @@ func TestSummariesInOrder(t *testing.T) {
 	}
 	feed.Flush()
 	s.p.Close()
-	if !slices.IsSortedFunc(s.zones.got, func(a, b note) int { return int(a.second - b.second) }) {
-		t.Error("summaries out of order")
+	if !slices.IsSortedFunc(s.zones.got, func(a, b note) int { return int(a.second-b.second)*100 + a.shard - b.shard }) {
+		t.Error("summaries not in order of seconds, then shards")
 	}
 	perShard := map[int]int{}
 	for _, n := range s.zones.got {
