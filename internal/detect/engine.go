@@ -112,6 +112,11 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 	if lost != 0 {
 		e.evict(&e.pool[lost-1])
 	}
+	if m.facts&factOpen != 0 && q.Time-m.last > int64(e.cfg.EpisodeIdle) {
+		// Not left to Advance, which comes when a batch is full: episodes must not
+		// depend on how queries are batched.
+		e.closeAll(&e.pool[m.suspect-1])
+	}
 	if m.queries == 0 {
 		m.first = q.Time
 	}

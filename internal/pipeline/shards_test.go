@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/catalog"
@@ -32,6 +33,26 @@ func TestShardsDoNotMatter(t *testing.T) {
 	for _, n := range []int{1, 2, 4, 4} {
 		if got := detectWith(t, n, traffic); !slices.EqualFunc(one, got, equalFindings) {
 			t.Errorf("%d shards found something else: %s", n, difference(one, got))
+		}
+	}
+}
+
+// TestEpisodesDoNotDependOnBatches: two spells hours apart are two findings, also
+// where queries are too few to fill a batch in between.
+func TestEpisodesDoNotDependOnBatches(t *testing.T) {
+	const hour = int64(time.Hour)
+	base := 1_780_000_000 * second
+	var sparse []ask
+	for spell := range int64(3) {
+		sparse = append(sparse, ask{base + spell*4*hour, client(1), ".corp.example", 252})
+		for i := range int64(110) {
+			sparse = append(sparse, ask{base + spell*4*hour + (1+i)*60*second, client(100 + int(i%40)), "host1.corp.example", 1})
+		}
+	}
+	for _, n := range []int{1, 2, 4, 16} {
+		got := detectWith(t, n, sparse)
+		if len(got) != 3 || slices.ContainsFunc(got, func(f *picket.Finding) bool { return f.Queries != 1 }) {
+			t.Errorf("%d shards: %d findings, want three of one query each", n, len(got))
 		}
 	}
 }
