@@ -191,6 +191,9 @@ func checkFindingsCommand(t *testing.T, c *child, atLeast int) {
 	if code, out, _ = picketCommand("findings", "-c", c.config()); code != exitOK || !strings.HasPrefix(out, "ID ") {
 		t.Errorf("table: exit code %d:\n%s", code, out)
 	}
+	if code, out, stderr = picketCommand("findings", "-c", c.config(), "-o", "ndjson", "--limit", "5000"); code != exitOK || strings.Count(out, "\n") < atLeast {
+		t.Errorf("a limit above the API's: exit code %d: %s%s", code, out, stderr)
+	}
 	if code, _, stderr = picketCommand("findings", "-c", c.config(), "f-00000000000000000000"); code != exitSome || !strings.Contains(stderr, "not found") {
 		t.Errorf("unknown id: exit code %d, %s", code, stderr)
 	}

@@ -141,9 +141,12 @@ func (a *apiFindings) get(ctx context.Context, path string, dst any) error {
 	return nil
 }
 
+// apiPage is how many findings the API gives at once.
+const apiPage = 1000
+
 // Findings implements picket.FindingQuerier.
-func (a *apiFindings) Findings(ctx context.Context, f picket.FindingFilter) ([]picket.StoredFinding, int, error) {
-	v := url.Values{"min_severity": {f.MinSeverity.String()}, "limit": {strconv.Itoa(f.Limit)}}
+func (a *apiFindings) Findings(ctx context.Context, f picket.FindingFilter) (list []picket.StoredFinding, total int, err error) {
+	v := url.Values{"min_severity": {f.MinSeverity.String()}}
 	for key, s := range map[string]string{"zone": f.Zone, "detector": f.Detector} {
 		if s != "" {
 			v.Set(key, s)
@@ -154,14 +157,25 @@ func (a *apiFindings) Findings(ctx context.Context, f picket.FindingFilter) ([]p
 			v.Set(key, t.Format(time.RFC3339))
 		}
 	}
-	var page struct {
-		Findings []picket.StoredFinding `json:"findings"`
-		Total    int                    `json:"total"`
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 100
 	}
-	if err := a.get(ctx, "/api/findings?"+v.Encode(), &page); err != nil {
-		return nil, 0, err
+	for {
+		v.Set("limit", strconv.Itoa(min(limit-len(list), apiPage)))
+		v.Set("offset", strconv.Itoa(f.Offset+len(list)))
+		var page struct {
+			Findings []picket.StoredFinding `json:"findings"`
+			Total    int                    `json:"total"`
+		}
+		if err := a.get(ctx, "/api/findings?"+v.Encode(), &page); err != nil {
+			return nil, 0, err
+		}
+		list = append(list, page.Findings...)
+		if len(page.Findings) == 0 || len(list) >= limit {
+			return list, page.Total, nil
+		}
 	}
-	return page.Findings, page.Total, nil
 }
 
 // Finding implements picket.FindingQuerier.
