@@ -99,7 +99,7 @@ func (c *checker) dataDir() {
 
 func (c *checker) knowledge() {
 	opt := c.cfg.knowledgeOptions()
-	know, err := opt.load(lineWriter(func(line string) { c.warn("zone data", line) }))
+	know, err := opt.load(0, lineWriter(func(line string) { c.warn("zone data", line) }))
 	if err != nil {
 		c.fail("zone data", err.Error())
 		return

@@ -20,7 +20,7 @@ func TestDemo(t *testing.T) {
 	}
 	var notes bytes.Buffer
 	opt := cfg.knowledgeOptions()
-	know, err := opt.load(&notes)
+	know, err := opt.load(0, &notes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,10 @@ type knowledge struct {
 	sources *catalog.Sources
 }
 
-// load reads everything. What cannot be read is an error of usage; a bad record
+// load reads everything. A seed other than 0 makes estimates repeatable, at the
+// price of hashes that whoever chooses names could foresee. What cannot be read is an error of usage; a bad record
 // in a file is a note and the rest counts.
-func (o *knowledgeOptions) load(notes io.Writer) (*knowledge, error) {
+func (o *knowledgeOptions) load(seed uint64, notes io.Writer) (*knowledge, error) {
 	b := catalog.NewBuilder()
 	note := func(problems []catalog.Problem, more int) {
 		for _, p := range problems {
@@ -47,17 +48,17 @@ func (o *knowledgeOptions) load(notes io.Writer) (*knowledge, error) {
 		origin, path := catalog.SplitZoneArg(arg)
 		z, err := catalog.LoadZoneFile(path, origin)
 		if err != nil {
-			return nil, usageError("--zone-file %s: %v", arg, err)
+			return nil, usageError("zone file %s: %v", arg, err)
 		}
 		note(z.Problems, z.MoreBad)
 		if err := b.AddZone(z); err != nil {
-			return nil, usageError("--zone-file %s: %v", arg, err)
+			return nil, usageError("zone file %s: %v", arg, err)
 		}
 	}
 	for _, path := range o.retired {
 		names, problems, err := catalog.LoadNames(path)
 		if err != nil {
-			return nil, usageError("--retired %s: %v", path, err)
+			return nil, usageError("retired names %s: %v", path, err)
 		}
 		note(problems, 0)
 		b.AddRetired(names...)
@@ -65,16 +66,16 @@ func (o *knowledgeOptions) load(notes io.Writer) (*knowledge, error) {
 	for _, path := range o.canaries {
 		canaries, problems, err := catalog.LoadCanaries(path)
 		if err != nil {
-			return nil, usageError("--canary %s: %v", path, err)
+			return nil, usageError("canaries %s: %v", path, err)
 		}
 		note(problems, 0)
 		b.AddCanaries(canaries...)
 	}
 	src, err := catalog.NewSources(o.secondaries, o.own)
 	if err != nil {
-		return nil, usageError("--secondary, --own: %v", err)
+		return nil, usageError("listed sources: %v", err)
 	}
-	c := catalog.New(catalog.Config{})
+	c := catalog.New(catalog.Config{Seed: seed})
 	if err := c.Replace(b); err != nil {
 		return nil, fmt.Errorf("build catalog: %w", err)
 	}

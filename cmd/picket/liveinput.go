@@ -187,11 +187,12 @@ func (d *daemon) fed() int64 {
 	return n
 }
 
-// savePosition writes the last position whose queries are all processed.
+// savePosition writes the last position whose queries are all processed and whose
+// findings are stored.
 func (in *liveInput) savePosition(ended bool) error {
 	in.mu.Lock()
 	p := in.pos
-	if p == nil || !ended && in.d.rec.Queries() < in.after {
+	if p == nil || !ended && (in.d.rec.Queries() < in.after || !in.d.writer.idle()) {
 		in.mu.Unlock()
 		return nil
 	}

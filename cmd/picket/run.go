@@ -50,6 +50,7 @@ type daemon struct {
 	know    *knowledge
 	store   *duckdb.Store
 	metrics *metrics
+	writer  *findingWriter
 	rec     *recognizer
 	inputs  []*liveInput
 	console *web.Console
@@ -60,7 +61,7 @@ type daemon struct {
 func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (err error) {
 	d := &daemon{cfg: cfg, log: log, started: time.Now(), metrics: newMetrics()}
 	opt := cfg.knowledgeOptions()
-	if d.know, err = opt.load(std.err); err != nil {
+	if d.know, err = opt.load(0, std.err); err != nil {
 		return err
 	}
 	if d.store, err = duckdb.Open(ctx, duckdb.Options{Dir: cfg.DataDir, Log: log, Observe: d.metrics.observeStore}); err != nil {
@@ -70,12 +71,13 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		err = errors.Join(err, d.store.Close())
 		log.Info("stopped", "step", 6, "of", "store")
 	}()
+	d.writer = newFindingWriter(d.store, d.metrics.countFinding, func(err error) { log.Error("store", "error", err) })
 	d.rec = newRecognizer(d.know, recognizerOptions{
 		Detect: detect.Config{
 			Sources: cfg.Detect.Sources, Suspects: cfg.Detect.Suspects, EpisodeIdle: cfg.Detect.EpisodeIdle,
 			WithoutSignatures: cfg.Detect.WithoutSignatures, Disabled: cfg.Detect.Disabled,
 		},
-		Sink: d, History: d.store,
+		Sink: d.writer, History: d.store,
 		OnError: func(err error) { log.Error("pipeline", "error", err) },
 	})
 	for _, c := range cfg.Inputs {
@@ -83,7 +85,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	}
 	d.metrics.watch(d)
 	if err := d.serve(ctx); err != nil {
-		return errors.Join(err, d.rec.Close())
+		return errors.Join(err, d.closePipeline())
 	}
 	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInputs()
@@ -91,7 +93,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	if err := d.startInputs(inputs, &running); err != nil {
 		stopInputs()
 		running.Wait()
-		return errors.Join(err, d.rec.Close(), d.stopConsole())
+		return errors.Join(err, d.closePipeline(), d.stopConsole())
 	}
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
@@ -114,7 +116,7 @@ func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.W
 		in.feed.Flush()
 	}
 	step(2, "feeds")
-	err := d.rec.Close()
+	err := d.closePipeline()
 	step(3, "pipeline")
 	for _, in := range d.inputs {
 		err = errors.Join(err, in.savePosition(true))
@@ -123,6 +125,13 @@ func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.W
 	err = errors.Join(err, d.stopConsole())
 	step(5, "console")
 	d.log.Info("drained", "queries", d.rec.Queries())
+	return err
+}
+
+// closePipeline drains the pipeline and the findings that it brought.
+func (d *daemon) closePipeline() error {
+	err := d.rec.Close()
+	d.writer.Close()
 	return err
 }
 
@@ -201,12 +210,6 @@ func (d *daemon) keepStore(ctx context.Context) {
 	if _, err := d.store.Retain(ctx, time.Now().Add(-d.cfg.Retention.Queries)); err != nil && ctx.Err() == nil {
 		d.log.Error("apply retention", "error", err)
 	}
-}
-
-// Finding stores a finding. It implements picket.FindingSink for the pipeline.
-func (d *daemon) Finding(f *picket.Finding, closed bool) error {
-	d.metrics.countFinding(f)
-	return d.store.PutFinding(context.Background(), f, !closed)
 }
 
 // Watched implements picket.Watcher.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
@@ -305,11 +304,6 @@ func (e *Engine) count(s *Source, ev *Event, missing bool) {
 	}
 }
 
-// index returns the position of a detector.
-func (e *Engine) indexOf(name string) int {
-	return slices.IndexFunc(e.specs, func(s Spec) bool { return s.Name == name })
-}
-
 // Advance tells the engine that event time has come to now: open findings that
 // changed are sent again, idle ones are closed.
 func (e *Engine) Advance(now int64) {
@@ -424,6 +418,3 @@ func factsOf(q *picket.Query) uint8 {
 	}
 	return f
 }
-
-// idle reports whether event time moved on by more than d between two events.
-func idle(last, now int64, d time.Duration) bool { return last != 0 && now-last > int64(d) }

@@ -106,8 +106,9 @@ func (e *Engine) close(s *Source, det int) {
 	s.episodes[det] = nil
 	s.open--
 	e.open--
-	if e.specs[det].On&OnDenial != 0 {
-		s.walking = false
+	s.walking = false
+	for i, ep := range s.episodes {
+		s.walking = s.walking || ep != nil && e.specs[i].On&OnDenial != 0
 	}
 	if m := e.table.find(s.key); m != nil {
 		m.facts |= factTold

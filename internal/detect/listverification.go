@@ -63,7 +63,9 @@ func (d *listVerification) Observe(ev *Event, st State) {
 		return
 	}
 	if !exists {
-		s.never++
+		if ev.Class.guess() {
+			s.never++
+		}
 		return
 	}
 	ev.markOnce(&s.mark)

@@ -31,7 +31,6 @@ type retiredNames struct {
 
 type retiredState struct {
 	mark                           Mark
-	at                             int64
 	retired, repeats, never, known int
 }
 
@@ -50,7 +49,7 @@ func (d *retiredNames) Observe(ev *Event, st State) {
 	switch {
 	case ev.C.State != picket.StateRetired:
 		if s.mark.set && ev.First {
-			if ev.missing() {
+			if ev.missing() && ev.Class.guess() {
 				s.never++
 			} else if ev.C.State.Exists() {
 				s.known++

@@ -50,6 +50,7 @@ func (e *ZoneEngine) judgeRetired(z *zoneWide, s *Summary) {
 		r.asked++
 		missing--
 	}
+	missing -= s.Class[ClassLeak] + s.Class[ClassService]
 	r.never += max(missing, 0)
 	if s.NRetired > 0 {
 		r.sources.Merge(&s.Sources)

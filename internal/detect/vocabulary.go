@@ -20,6 +20,10 @@ const (
 	ClassService                   // a label starting with an underscore
 )
 
+// guess reports whether names of the class say that somebody guesses. What leaks
+// and what software asks everywhere does not, and must not cover a list.
+func (c LabelClass) guess() bool { return c != ClassLeak && c != ClassService }
+
 // words are names that organisations commonly give to hosts and services,
 // written down from the trade's general knowledge; the list is no tool's.
 // Plurals, digits and environment affixes are handled by the code.

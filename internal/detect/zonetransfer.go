@@ -25,6 +25,7 @@ type transferState struct {
 	mark      Mark
 	attempts  int
 	succeeded int
+	refused   int
 	records   int
 	signed    int
 	servers   [8]netip.Addr
@@ -43,6 +44,9 @@ func (d *zoneTransfer) Observe(ev *Event, st State) {
 	if ev.Q.Rcode == picket.RcodeNoError && ev.Q.Flags&picket.FlagResponse != 0 && (ev.Q.Response.Answers > 1 || ev.Q.Response.Answers == 0 && ev.Q.Flags&picket.FlagAA == 0) {
 		s.succeeded++
 		s.records += int(ev.Q.Response.Answers)
+	}
+	if ev.Q.Rcode != picket.RcodeUnknown && ev.Q.Rcode != picket.RcodeNoError {
+		s.refused++
 	}
 	if ev.Q.Flags&picket.FlagTSIG != 0 {
 		s.signed++
@@ -73,9 +77,12 @@ func (d *zoneTransfer) Describe(ep *Episode, st State) {
 		ep.ZoneName = zone
 		ep.Severity = picket.SeverityLow
 	}
-	what := "was refused"
-	if s.succeeded > 0 {
-		what = "succeeded"
+	what := "whether it succeeded is not in this telemetry"
+	switch {
+	case s.succeeded > 0:
+		what = "it succeeded"
+	case s.refused > 0:
+		what = "it was refused"
 	}
 	if s.succeeded > 0 || s.nServers >= 2 {
 		ep.Severity = picket.SeverityHigh
@@ -87,12 +94,13 @@ func (d *zoneTransfer) Describe(ep *Episode, st State) {
 	if ep.Src.role == RoleSecondary {
 		who = "A listed secondary"
 	}
-	ep.Summary = fmt.Sprintf("%s asked for a transfer of %s (%s at %s); it %s.", who, zone, count(s.attempts, "attempt"), count(max(s.nServers, 1), "server"), what)
+	ep.Summary = fmt.Sprintf("%s asked for a transfer of %s (%s at %s); %s.", who, zone, count(s.attempts, "attempt"), count(max(s.nServers, 1), "server"), what)
 	ep.Limits = "The request shows interest in the whole zone; whether the answer was kept or used is not visible. A new secondary that nobody has listed looks the same."
 	ep.Features = append(ep.Features,
 		picket.Feature{Name: "transfer attempts", Value: float64(s.attempts), Threshold: 1},
 		picket.Feature{Name: "servers asked", Value: float64(s.nServers), Threshold: 2},
 		picket.Feature{Name: "transfers that succeeded", Value: float64(s.succeeded)},
+		picket.Feature{Name: "transfers that were refused", Value: float64(s.refused)},
 		picket.Feature{Name: "attempts signed with TSIG", Value: float64(s.signed)},
 	)
 }

@@ -50,7 +50,6 @@ type zoneEpisode struct {
 	words           int64
 	at              int64
 	names, sources  sketch.Linear
-	namesBig        float64
 	peak            float64
 	steps           timeline
 	dirty           bool

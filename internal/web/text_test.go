@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"regexp"
@@ -183,7 +182,7 @@ func TestPageWeight(t *testing.T) {
 	total := 0
 	for _, u := range []string{"/", "/assets/picket.css", "/assets/picket.js", "/assets/logo.svg"} {
 		n := get(t, c, u).Body.Len()
-		t.Log(fmt.Sprintf("%s: %d bytes", u, n))
+		t.Logf("%s: %d bytes", u, n)
 		total += n
 	}
 	t.Logf("finding page: %d bytes", get(t, c, "/findings/f3a7c41d09ab").Body.Len())

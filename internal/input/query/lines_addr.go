@@ -85,7 +85,7 @@ func parseV6(b []byte) (netip.Addr, bool) {
 				return netip.Addr{}, false
 			}
 			copy(a[at:], v4[:])
-			at, i = at+4, len(b)
+			at += 4
 			break
 		}
 		binary.BigEndian.PutUint16(a[at:], uint16(v))

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"encoding/binary"
 	"net/netip"
 
 	"github.com/picket-dns/picket"
@@ -383,18 +382,4 @@ func (p *pending) growSlots() {
 		}
 	}
 	p.index = firsts
-}
-
-// tuple writes what a transaction is known by into b.
-func (e *endpoints) tuple(b *[40]byte, id uint16) {
-	copy(b[0:], e.client[:])
-	copy(b[16:], e.server[:])
-	binary.LittleEndian.PutUint16(b[32:], e.clientPort)
-	binary.LittleEndian.PutUint16(b[34:], e.serverPort)
-	binary.LittleEndian.PutUint16(b[36:], id)
-	b[38] = byte(e.transport)
-	b[39] = 0
-	if e.v6 {
-		b[39] = 1
-	}
 }

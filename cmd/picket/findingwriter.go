@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/picket-dns/picket"
+)
+
+// findingWriter stores findings without making the detectors wait for each commit.
+// What comes while a commit is under way is gathered, of each finding only the
+// newest state, and written together: the store commits concurrent writes as one.
+// It is a picket.FindingSink.
+type findingWriter struct {
+	store   picket.FindingAppender
+	onError func(error)
+	count   func(*picket.Finding)
+
+	mu      sync.Mutex
+	space   sync.Cond // signalled when pending has room or is empty
+	pending map[string]*pendingFinding
+	order   []string // ids in pending, in the order of their first arrival
+	writing bool
+	closing bool
+	wake    chan struct{}
+	done    chan struct{}
+}
+
+type pendingFinding struct {
+	finding *picket.Finding
+	closed  bool
+}
+
+// Bounds of a findingWriter: how many findings wait before the detectors are made
+// to, and how many are written at once.
+const (
+	findingsWaiting = 4096
+	findingsAtOnce  = 64
+)
+
+func newFindingWriter(store picket.FindingAppender, count func(*picket.Finding), onError func(error)) *findingWriter {
+	w := &findingWriter{store: store, count: count, onError: onError, pending: map[string]*pendingFinding{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	w.space.L = &w.mu
+	go w.run()
+	return w
+}
+
+// Finding takes a finding. It waits while too many are waiting.
+func (w *findingWriter) Finding(f *picket.Finding, closed bool) error {
+	w.count(f)
+	w.mu.Lock()
+	for len(w.pending) >= findingsWaiting && w.pending[f.ID] == nil {
+		w.space.Wait()
+	}
+	if p := w.pending[f.ID]; p != nil {
+		p.finding, p.closed = f, closed
+	} else {
+		w.pending[f.ID] = &pendingFinding{f, closed}
+		w.order = append(w.order, f.ID)
+	}
+	w.mu.Unlock()
+	w.signal()
+	return nil
+}
+
+func (w *findingWriter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// idle reports whether everything taken is durable.
+func (w *findingWriter) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pending) == 0 && !w.writing
+}
+
+// Close writes what waits and returns when it is durable.
+func (w *findingWriter) Close() {
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
+	w.signal()
+	<-w.done
+}
+
+func (w *findingWriter) run() {
+	defer close(w.done)
+	for {
+		batch, closing := w.take()
+		if len(batch) > 0 {
+			w.write(batch)
+			continue
+		}
+		if closing {
+			return
+		}
+		<-w.wake
+	}
+}
+
+// take removes the oldest waiting findings.
+func (w *findingWriter) take() (batch []*pendingFinding, closing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.order), findingsAtOnce)
+	for _, id := range w.order[:n] {
+		batch = append(batch, w.pending[id])
+		delete(w.pending, id)
+	}
+	w.order = append(w.order[:0], w.order[n:]...)
+	w.writing = n > 0
+	w.space.Broadcast()
+	return batch, w.closing
+}
+
+// write stores a batch of different findings side by side and waits for all, so
+// that a later state of a finding is never overtaken by an earlier one.
+func (w *findingWriter) write(batch []*pendingFinding) {
+	var wg sync.WaitGroup
+	for _, p := range batch {
+		wg.Go(func() {
+			// Not cancelled by a shutdown: what was raised is stored.
+			if err := w.store.PutFinding(context.Background(), p.finding, !p.closed); err != nil {
+				w.onError(errors.Join(errors.New("store finding "+p.finding.ID), err))
+			}
+		})
+	}
+	wg.Wait()
+}
