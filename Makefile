@@ -7,6 +7,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 .PHONY: build test demo bench fuzz fuzz-short lint score clean
 
 build: ## the picket binary
+	@scripts/cxx
 	$(GO) build -o picket ./cmd/picket
 
 test: ## everything that a change must pass; see scripts/test
