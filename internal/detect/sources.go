@@ -29,9 +29,9 @@ type memo struct {
 	known   [8]uint64 // Bloom filter of the first knownMost names: 512 bits, three probes
 }
 
-// knownMost is how many names a memo's filter takes, about 1.5 % of others being
+// knownMost is how many names a memo's filter takes, about 0.5 % of others being
 // taken for known then. Further names are remembered by the full state only.
-const knownMost = 48
+const knownMost = 32
 
 // knows reports whether a name is in the filter, and adds it if there is room.
 func (m *memo) knows(hash uint64) (known, added bool) {
