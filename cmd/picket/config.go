@@ -249,7 +249,7 @@ func (in *inputConfig) validate(at int, p *problems) {
 	if in.Timezone == "" {
 		in.Timezone = "UTC"
 	}
-	if _, err := loadLocation(in.Timezone); err != nil {
+	if _, err := time.LoadLocation(in.Timezone); err != nil {
 		p.add(at, "inputs: timezone: %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", in.Timezone, err)
 	}
 }

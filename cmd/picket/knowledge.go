@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -92,5 +91,3 @@ func (k *knowledge) role(q *picket.Query) detect.Role {
 	}
 	return detect.RoleNone
 }
-
-func loadLocation(name string) (*time.Location, error) { return time.LoadLocation(name) }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
@@ -116,7 +117,7 @@ func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error 
 
 // decode reads one stream to its end. An empty stream is none.
 func (in *liveInput) decode(ctx context.Context, r io.Reader) {
-	loc, err := loadLocation(in.cfg.Timezone)
+	loc, err := time.LoadLocation(in.cfg.Timezone)
 	if err != nil {
 		in.fail(err)
 		return
@@ -230,5 +231,3 @@ func (in *liveInput) loadPosition() (*transport.Position, error) {
 func (in *liveInput) positionPath() string {
 	return filepath.Join(in.d.cfg.DataDir, "positions", url.PathEscape(in.cfg.Name)+".json")
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

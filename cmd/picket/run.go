@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -225,7 +226,7 @@ func (d *daemon) Watched(context.Context) (picket.Watched, error) {
 		levels += lv
 	}
 	for _, n := range detect.Names() {
-		if !contains(d.cfg.Detect.Disabled, n) {
+		if !slices.Contains(d.cfg.Detect.Disabled, n) {
 			w.Detectors = append(w.Detectors, n)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,7 @@ func decodeOptions(format, timezone string) (query.Options, error) {
 			return query.Options{}, usageError("--format %q: want auto or one of %s", format, input.Names())
 		}
 	}
-	loc, err := loadLocation(timezone)
+	loc, err := time.LoadLocation(timezone)
 	if err != nil {
 		return query.Options{}, usageError("--timezone %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", timezone, err)
 	}

@@ -123,7 +123,7 @@ func (d *bruteForce) Observe(ev *Event, st State) {
 	switch {
 	case !ev.First:
 		s.repeats++
-	case ev.missing():
+	case ev.Missing:
 		s.missing++
 		if ev.Class == ClassWord {
 			s.words++
@@ -154,13 +154,13 @@ func (d *bruteForce) prior(ev *Event) float64 {
 
 // weigh returns the log-likelihood ratio of one event for guessing.
 func (d *bruteForce) weigh(ev *Event, s *bruteState) float64 {
-	s.base.add(ev.Src.Queries, ev.First && ev.missing(), !ev.Src.opened(d.det))
+	s.base.add(ev.Src.Queries, ev.First && ev.Missing, !ev.Src.opened(d.det))
 	up, down := bruteUpCache, bruteDownCache
 	if ev.Src.Kind() == picket.SourceDirect {
 		up, down = bruteUpStub, bruteDownStub
 	}
 	if !ev.First {
-		if !ev.Recent && ev.missing() { // not the same name with another type, or a retry
+		if !ev.Recent && ev.Missing { // not the same name with another type, or a retry
 			return -0.4
 		}
 		return 0

@@ -152,28 +152,29 @@ type Event struct {
 	// remembered); Recent that the name was among its last sixteen.
 	// Novel says that no source had asked it, as far as is remembered; only for
 	// names that exist or existed.
-	First, Recent, Novel bool
-	Sfx                  *dnsname.Suffixes
+	// Missing says that the name lies in a zone, has no records of its own and is not
+	// known to have had any.
+	First, Recent, Novel, Missing bool
+	Sfx                           *dnsname.Suffixes
 	// Class is the kind of the leftmost label; set when First and the name does not exist.
 	Class LabelClass
 	// Step is set by the walk detectors: the question is a step of a walk that is
 	// open, so that it is no guess.
 	Step bool
-	Role Role
 }
 
 // relative returns the labels of the query name below the apex, in wire form
 // without the root.
 func (ev *Event) relative() []byte { return ev.Q.Name[:ev.C.ApexAt] }
 
-// missing reports whether the name is one that only a guess, a typo or an old
-// list leads to: no records of its own.
-func (ev *Event) missing() bool {
-	switch ev.C.State {
+// isMissing reports whether a name is one that only a guess, a typo or a foreign
+// list leads to: it has no records of its own and is not known to have had any.
+func isMissing(c *picket.NameContext) bool {
+	switch c.State {
 	case picket.StateNever, picket.StateWildcard:
 		return true
 	case picket.StateUnknown:
-		return ev.C.NX
+		return c.NX
 	}
 	return false
 }

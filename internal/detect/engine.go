@@ -24,7 +24,6 @@ type Engine struct {
 	free    []int32 // indexes of pool not in use
 	hand    int     // eviction hand
 	zones   []*zoneMemory
-	clock   int64 // greatest event time seen, within reason
 	swept   int64
 	open    int
 	out     outbox
@@ -98,9 +97,6 @@ func (e *Engine) publish() {
 // Observe takes one query with its context. Both are borrowed. sfx holds the
 // hashes of the query name.
 func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Suffixes) {
-	if q.Time > e.clock {
-		e.clock = q.Time
-	}
 	zone := c.Zone
 	var zid uint32
 	if zone != nil {
@@ -136,7 +132,7 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 		}
 		return
 	}
-	missing := zone != nil && (c.State == picket.StateNever || c.State == picket.StateWildcard || c.State == picket.StateUnknown && c.NX)
+	missing := zone != nil && isMissing(c)
 	if first {
 		on |= OnFirst
 		if missing && m.missing < 255 {
@@ -147,40 +143,40 @@ func (e *Engine) Observe(q *picket.Query, c *picket.NameContext, sfx *dnsname.Su
 	}
 
 	ev := &e.ev
-	*ev = Event{Q: q, C: c, Sfx: sfx, On: on, First: first}
+	*ev = Event{Q: q, C: c, Sfx: sfx, On: on, First: first, Missing: missing}
 	if first && zone != nil {
 		walking := m.suspect != 0 && e.pool[m.suspect-1].walking
-		e.learn(ev, sfx, missing, walking)
+		e.learn(ev, walking)
 	}
 	if m.suspect == 0 {
-		if !e.worthPromotion(m, ev, missing) {
+		if !e.worthPromotion(m, ev) {
 			return
 		}
-		e.promote(m, ev, missing)
+		e.promote(m, ev)
 	}
-	e.inspect(m, ev, missing)
+	e.inspect(m, ev)
 }
 
 // promoteNames is how many different names make a source worth full state.
 const promoteNames = 7
 
 // worthPromotion decides whether a source gets full state.
-func (e *Engine) worthPromotion(m *memo, ev *Event, missing bool) bool {
+func (e *Engine) worthPromotion(m *memo, ev *Event) bool {
 	if ev.On&(OnTransfer|OnFingerprint) != 0 {
 		return true
 	}
-	if ev.Q.Type == 47 || ev.Q.Type == 50 {
+	if ev.Q.Type == typeNSEC || ev.Q.Type == typeNSEC3 {
 		return true
 	}
 	if ev.C.Zone == nil {
 		return false
 	}
-	return m.n >= promoteNames && ev.First || ev.C.State == picket.StateRetired || missing && m.missing > 1 ||
+	return m.n >= promoteNames && ev.First || ev.C.State == picket.StateRetired || ev.Missing && m.missing > 1 ||
 		ev.On&(OnService|OnSurveyType|OnReverse) != 0 && m.queries > 2
 }
 
 // promote gives the memo full state, evicting the least worth keeping.
-func (e *Engine) promote(m *memo, ev *Event, missing bool) {
+func (e *Engine) promote(m *memo, ev *Event) {
 	s := e.takeSource()
 	s.key, s.Zone, s.Addr = m.key, ev.C.Zone, sourceAddr(ev.Q.Client)
 	s.First = m.first
@@ -189,7 +185,7 @@ func (e *Engine) promote(m *memo, ev *Event, missing bool) {
 	s.Early = int(m.missing)
 	if ev.First { // counted when the event is looked at
 		s.Names = max(s.Names-1, 0)
-		if missing {
+		if ev.Missing {
 			s.Early--
 		}
 	}
@@ -256,16 +252,16 @@ func (e *Engine) evict(s *Source) {
 }
 
 // inspect is the slower path: the source has full state.
-func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
+func (e *Engine) inspect(m *memo, ev *Event) {
 	s := &e.pool[m.suspect-1]
 	s.sync(m)
 	s.touched = true
 	recent := s.recent.Add(ev.C.Hash)
-	ev.Src, ev.Role, ev.Recent = s, s.role, recent
+	ev.Src, ev.Recent = s, recent
 	s.timeline.add(ev.Q.Time)
 	if ev.First {
 		s.Names++
-		e.count(s, ev, missing)
+		e.count(s, ev)
 	}
 	for i := range e.specs {
 		spec := &e.specs[i]
@@ -288,13 +284,12 @@ func (e *Engine) inspect(m *memo, ev *Event, missing bool) {
 }
 
 // count keeps the shares that many detectors use.
-func (e *Engine) count(s *Source, ev *Event, missing bool) {
+func (e *Engine) count(s *Source, ev *Event) {
 	switch {
-	case missing:
+	case ev.Missing:
 		s.Missing++
 		s.keep(ev)
 	case ev.C.State == picket.StateRetired:
-		s.Retired++
 		s.keep(ev)
 	case ev.C.State.Exists():
 		s.Hits++
@@ -408,13 +403,8 @@ func factsOf(q *picket.Query) uint8 {
 			f |= factNoRD
 		}
 	}
-	if q.Flags&(picket.FlagEDNS|picket.FlagDO) != 0 {
-		f |= factEDNS
-	}
 	if q.Flags&picket.FlagCookie != 0 || !q.Transport.Spoofable() {
 		f |= factProven
-	} else {
-		f |= factUnprove
 	}
 	return f
 }

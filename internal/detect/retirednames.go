@@ -49,7 +49,7 @@ func (d *retiredNames) Observe(ev *Event, st State) {
 	switch {
 	case ev.C.State != picket.StateRetired:
 		if s.mark.set && ev.First {
-			if ev.missing() && ev.Class.guess() {
+			if ev.Missing && ev.Class.guess() {
 				s.never++
 			} else if ev.C.State.Exists() {
 				s.known++

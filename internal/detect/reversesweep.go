@@ -127,7 +127,7 @@ func (s *sweepState) host(ev *Event, v int) bool {
 	sp.bits[v>>6] |= m
 	sp.n++
 	s.total++
-	if ev.C.NX || ev.missing() {
+	if ev.C.NX || ev.Missing {
 		sp.missing++
 		s.miss++
 	}
@@ -152,7 +152,7 @@ func (s *sweepState) child(ev *Event, depth int) bool {
 	ev.markOnce(&s.mark)
 	nd.asked |= 1 << v
 	s.total++
-	if ev.C.NX || ev.missing() {
+	if ev.C.NX || ev.Missing {
 		s.miss++
 	}
 	if bits.OnesCount16(nd.asked) >= treeSiblings && !nd.full {

@@ -66,13 +66,11 @@ func (m *memo) again(hash uint64) {
 
 // Facts about how a source behaves, from which its kind follows.
 const (
-	factRD      = 1 << iota // asked with RD=1: a stub or a tool
-	factNoRD                // asked with RD=0 where flags are known: a resolver
-	factEDNS                // used EDNS or DO
-	factProven              // TCP or a valid cookie: the address is not forged
-	factUnprove             // UDP without a valid cookie
-	factOpen                // has an open finding
-	factTold                // had a finding that was closed
+	factRD     = 1 << iota // asked with RD=1: a stub or a tool
+	factNoRD               // asked with RD=0 where flags are known: a resolver
+	factProven             // TCP or a valid cookie: the address is not forged
+	factOpen               // has an open finding
+	factTold               // had a finding that was closed
 )
 
 // table is a set-associative hash table of memos. It begins small, for the sake of
@@ -205,7 +203,6 @@ type Source struct {
 	Early    int   // names asked that do not exist before there was full state
 	Missing  int64 // distinct names asked that do not exist
 	Hits     int64 // distinct names asked that exist
-	Retired  int64 // distinct retired names asked
 	samples  []sample
 	recent   sketch.Recent
 	timeline timeline

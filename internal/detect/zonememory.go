@@ -55,22 +55,22 @@ type Summary struct {
 // learn updates what is known about the zone and classifies the label of a name
 // that does not exist. Called on first contacts only. The names of a source that is
 // walking a signed zone are known for what they are and stay out of the summary.
-func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing, walking bool) {
+func (e *Engine) learn(ev *Event, walking bool) {
 	z := e.zoneMemory(ev.C.Zone)
-	if !missing {
+	if !ev.Missing {
 		ev.Novel = z.novel(ev.C.Hash) // names that do not exist would fill the filter, and nobody asks
 	}
 	if ev.C.Depth == 0 {
 		return
 	}
 	if ev.C.State == picket.StateLive {
-		z.remember(e.words.hasher, firstLabel(ev.Q.Name), sfx.Labels[0])
+		z.remember(e.words.hasher, firstLabel(ev.Q.Name), ev.Sfx.Labels[0])
 		return
 	}
-	if !missing && ev.C.State != picket.StateRetired {
+	if !ev.Missing && ev.C.State != picket.StateRetired {
 		return
 	}
-	if missing {
+	if ev.Missing {
 		ev.Class = e.classify(z, ev)
 	}
 	if walking {
@@ -89,7 +89,7 @@ func (e *Engine) learn(ev *Event, sfx *dnsname.Suffixes, missing, walking bool) 
 	s.Queries++
 	s.Sources.Add(sourceKey(ev.Q.Client, 0, e.cfg.Seed))
 	s.Names.Add(ev.C.Hash)
-	if missing {
+	if ev.Missing {
 		s.Class[ev.Class]++
 	} else if s.NRetired < len(s.Retired) {
 		s.Retired[s.NRetired] = ev.C.Hash
