@@ -84,8 +84,14 @@ var internalImports = map[string][]string{
 	"internal/dnsname": {},
 	"internal/sketch":  {},
 	"internal/detect":  {"internal/sketch"},
-	"internal/input": {"internal/input/query", "internal/input/record", "internal/input/sighting",
+	"internal/input": {"internal/input/decode", "internal/input/query", "internal/input/record", "internal/input/sighting",
 		"internal/input/admin", "internal/input/asset", "internal/input/signal"},
+	"internal/input/query":    {"internal/input/decode"},
+	"internal/input/record":   {"internal/input/decode"},
+	"internal/input/sighting": {"internal/input/decode"},
+	"internal/input/admin":    {"internal/input/decode"},
+	"internal/input/asset":    {"internal/input/decode"},
+	"internal/input/signal":   {"internal/input/decode"},
 }
 
 // below says which packages may import even the vocabulary.

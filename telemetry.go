@@ -18,6 +18,10 @@ const (
 type Position struct {
 	Offset int64
 	Line   int64
+	// Record is the record found there as an input of its own: the line, the JSON
+	// object, the packet within a capture of one. It is borrowed, and nil when the
+	// format cannot give it. What was rejected is kept by it and can be decoded again.
+	Record []byte
 }
 
 // Accounting is told what became of each record of an input, so that received =

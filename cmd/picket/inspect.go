@@ -28,7 +28,7 @@ the first three records. An unknown or broken file is a row with an error.`,
 	f := cmd.Flags()
 	f.StringVar(&format, "format", "auto", "input format, or auto")
 	f.StringVarP(&output, "output", "o", "table", "output: table or ndjson")
-	f.StringVar(&timezone, "timezone", "UTC", "time zone of logs that write local time, such as Europe/Vienna")
+	f.StringVar(&timezone, "timezone", "", "time zone of logs that write local time without one, such as Europe/Vienna; UTC when not given")
 	return cmd
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
 	"github.com/picket-dns/picket/internal/lab"
 )
@@ -147,7 +148,7 @@ func readTrack(ctx context.Context, std streams, path string, t *lab.Track) erro
 		return err
 	}
 	defer shut()
-	if _, err := input.Decode(ctx, r, input.Auto, query.Options{}, input.NewCounter(), t); err != nil {
+	if _, err := input.DecodeQueries(ctx, r, input.Auto, decode.Options{}, input.NewCounter(), t); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil

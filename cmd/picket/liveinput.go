@@ -17,7 +17,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
-	"github.com/picket-dns/picket/internal/input/query"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/transport"
 )
 
@@ -133,7 +133,7 @@ func (in *liveInput) decode(ctx context.Context, r io.Reader) {
 	in.format = f
 	in.mu.Unlock()
 	// The decoder is not told of ctx: its reader ends, and it hands over what it holds.
-	err = f.Queries(context.WithoutCancel(ctx), opened, query.Options{Location: loc, Sensor: in.cfg.Name}, in.acct, in.feed)
+	err = f.Decode(context.WithoutCancel(ctx), opened, decode.Options{Location: loc, Sensor: in.cfg.Name}, in.acct, input.Queries(in.feed))
 	in.feed.Flush()
 	if err != nil && ctx.Err() == nil {
 		in.fail(err)

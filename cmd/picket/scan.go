@@ -18,7 +18,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
-	"github.com/picket-dns/picket/internal/input/query"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // scanOptions are the flags of scan.
@@ -48,7 +48,7 @@ standard error. It exits 0 when all inputs were read, 1 when any could not be
 	f.StringVar(&opt.format, "format", "auto", "input format, or auto; see picket inspect")
 	f.StringVarP(&opt.output, "output", "o", "table", "output: table or ndjson")
 	f.BoolVar(&opt.withoutSignatures, "without-signatures", false, "switch every tool-specific pattern off")
-	f.StringVar(&opt.timezone, "timezone", "UTC", "time zone of logs that write local time, such as Europe/Vienna")
+	f.StringVar(&opt.timezone, "timezone", "", "time zone of logs that write local time without one, such as Europe/Vienna; UTC when not given")
 	return cmd
 }
 
@@ -96,20 +96,23 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 }
 
 // decodeOptions checks --format and --timezone.
-func decodeOptions(format, timezone string) (query.Options, error) {
+func decodeOptions(format, timezone string) (decode.Options, error) {
 	if format != "auto" {
 		if _, ok := input.ByName(format); !ok {
-			return query.Options{}, usageError("--format %q: want auto or one of %s", format, input.Names())
+			return decode.Options{}, usageError("--format %q: want auto or one of %s", format, input.Names())
 		}
+	}
+	if timezone == "" {
+		return decode.Options{}, nil
 	}
 	loc, err := time.LoadLocation(timezone)
 	if err != nil {
-		return query.Options{}, usageError("--timezone %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", timezone, err)
+		return decode.Options{}, usageError("--timezone %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", timezone, err)
 	}
-	return query.Options{Location: loc}, nil
+	return decode.Options{Location: loc}, nil
 }
 
-func scanFile(ctx context.Context, std streams, format string, opt query.Options, name string, rec *recognizer) (input.Format, error) {
+func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer) (input.Format, error) {
 	r, size, shut, err := openInput(name, std.in)
 	if err != nil {
 		return input.Format{}, err
@@ -118,7 +121,7 @@ func scanFile(ctx context.Context, std streams, format string, opt query.Options
 	bar := startProgress(std.err, name, size)
 	acct := input.NewCounter()
 	feed := rec.Feed()
-	used, err := input.Decode(ctx, bar.reader(r), format, opt, acct, feed)
+	used, err := input.DecodeQueries(ctx, bar.reader(r), format, opt, acct, feed)
 	feed.Flush()
 	bar.stop()
 	s := acct.Snapshot()

@@ -50,7 +50,10 @@ func (c *Counter) Accept(t int64) {
 }
 
 // Reject implements picket.Accounting.
-func (c *Counter) Reject(reason string, at picket.Position) { c.rejected.add(reason, at) }
+func (c *Counter) Reject(reason string, at picket.Position) {
+	at.Record = nil // borrowed
+	c.rejected.add(reason, at)
+}
 
 // Skip implements picket.Accounting.
 func (c *Counter) Skip(reason string) { c.skipped.add(reason, picket.Position{}) }

@@ -16,23 +16,8 @@ import (
 	"strings"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/input/query"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
-
-// Format describes one telemetry format.
-type Format struct {
-	Name  string // kebab-case, as given to --format
-	Title string // one line for people
-	Kind  picket.Kind
-	// Levels of telemetry that the format carries, see docs/detectors: Q query
-	// log, R response codes, D packet detail (flags, EDNS, denials).
-	Levels string
-	// Detect looks at the first bytes (up to 64 KiB, fewer for a short file) and
-	// returns how sure it is, 0 (no) to 100 (a magic number).
-	Detect func(head []byte) int
-	// Queries decodes the format; set for KindQuery.
-	Queries query.Decode
-}
 
 // Auto asks for a format to be told by content.
 const Auto = "auto"
@@ -42,18 +27,6 @@ var (
 	ErrEmpty   = errors.New("empty")
 	ErrUnknown = errors.New("unknown format")
 )
-
-// Formats returns all formats; on equal certainty an earlier one wins.
-func Formats() []Format {
-	return []Format{
-		{Name: "pcap", Title: "packet capture, pcap or pcapng", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectPcap, Queries: query.Pcap},
-		{Name: "dnstap", Title: "dnstap in Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectDnstap, Queries: query.Dnstap},
-		{Name: "bind-log", Title: "BIND 9 query log", Kind: picket.KindQuery, Levels: "Q", Detect: query.DetectBindLog, Queries: query.BindLog},
-		{Name: "zeek-dns", Title: "Zeek dns.log, TSV or JSON", Kind: picket.KindQuery, Levels: "QR", Detect: query.DetectZeekDNS, Queries: query.ZeekDNS},
-		{Name: "suricata-eve", Title: "Suricata EVE JSON, dns events", Kind: picket.KindQuery, Levels: "QR", Detect: query.DetectSuricataDNS, Queries: query.SuricataDNS},
-		{Name: "ndjson", Title: "Picket's own JSON lines", Kind: picket.KindQuery, Levels: "QRD", Detect: query.DetectNDJSON, Queries: query.NDJSON},
-	}
-}
 
 // Names returns the formats' names in their order, parted by commas.
 func Names() string {
@@ -125,15 +98,24 @@ func emptyError(rr io.Reader) error {
 	return ErrEmpty
 }
 
-// Decode reads r to its end and passes the queries in it to sink. The format is
-// name, or told by content with Auto. It returns the format as soon as it is known.
-func Decode(ctx context.Context, r io.Reader, name string, opt query.Options, acct picket.Accounting, sink picket.QuerySink) (Format, error) {
+// Decode reads r to its end and passes what is in it to sink. The format is name,
+// or told by content with Auto. It returns the format as soon as it is known.
+func Decode(ctx context.Context, r io.Reader, name string, opt decode.Options, acct picket.Accounting, sink picket.Sink) (Format, error) {
 	f, rr, err := Open(r, name)
 	if err != nil {
 		return f, err
 	}
-	if f.Queries == nil {
-		return f, fmt.Errorf("format %s: holds %ss, not queries", f.Name, f.Kind)
+	return f, f.Decode(ctx, rr, opt, acct, sink)
+}
+
+// DecodeQueries is Decode for inputs that must be of queries.
+func DecodeQueries(ctx context.Context, r io.Reader, name string, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) (Format, error) {
+	f, rr, err := Open(r, name)
+	if err != nil {
+		return f, err
 	}
-	return f, f.Queries(ctx, rr, opt, acct, sink)
+	if f.Kind != picket.KindQuery {
+		return f, fmt.Errorf("format %s: holds telemetry of kind %s, not queries", f.Name, f.Kind)
+	}
+	return f, f.Decode(ctx, rr, opt, acct, Queries(sink))
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/input/query"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const bindLine = "20-Sep-2024 10:20:26.751 client @0x7f264c465b08 10.10.10.10#56256 (a.example): query: a.example IN A + (10.10.10.11)\n"
@@ -82,11 +82,11 @@ func TestReaderTruncated(t *testing.T) {
 	}
 	for _, how := range []string{"gzip", "zstd", "xz"} {
 		b := pack(t, how, text.Bytes())
-		in := Inspect(context.Background(), "x", bytes.NewReader(b[:len(b)/2]), Auto, query.Options{})
+		in := Inspect(context.Background(), "x", bytes.NewReader(b[:len(b)/2]), Auto, decode.Options{})
 		if in.Accepted < 1000 || in.Error == "" || !strings.Contains(in.Error, how) {
 			t.Errorf("%s: accepted %d, error %q", how, in.Accepted, in.Error)
 		}
-		if in := Inspect(context.Background(), "x", bytes.NewReader(b[:9]), Auto, query.Options{}); in.Error == "" {
+		if in := Inspect(context.Background(), "x", bytes.NewReader(b[:9]), Auto, decode.Options{}); in.Error == "" {
 			t.Errorf("%s: header cut: no error", how)
 		}
 	}
@@ -122,7 +122,7 @@ func TestOpenErrors(t *testing.T) {
 		{"unknown name", "bimd-log", strings.NewReader(bindLine), ErrUnknown},
 		{"read error", Auto, io.MultiReader(errReader{boom}), boom},
 	} {
-		in := Inspect(context.Background(), "x", tt.r, tt.format, query.Options{})
+		in := Inspect(context.Background(), "x", tt.r, tt.format, decode.Options{})
 		if in.Error == "" {
 			t.Errorf("%s: no error", tt.name)
 		}
@@ -216,13 +216,14 @@ func TestReaderLive(t *testing.T) {
 
 func TestInspectRow(t *testing.T) {
 	const text = bindLine + "20-Sep-2024 10:20:27.000 client 10.10.10.10#1: query: a..b IN A + (10.10.10.11)\n"
-	b, err := json.Marshal(Inspect(context.Background(), "q.log", strings.NewReader(text), Auto, query.Options{}))
+	b, err := json.Marshal(Inspect(context.Background(), "q.log", strings.NewReader(text), Auto, decode.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"file":"q.log","format":"bind-log","kind":"query","accepted":1,"rejected":1,"reasons":{"bad name":{"count":1,"line":2}},` +
 		`"first_seen":"2024-09-20T10:20:26.751Z","last_seen":"2024-09-20T10:20:26.751Z",` +
-		`"sample":[{"time":"2024-09-20T10:20:26.751Z","client":"10.10.10.10","client_port":56256,"server":"10.10.10.11","transport":"udp","name":"a.example","type":"A","class":"IN","flags":["rd","header"]}]}`
+		`"sample":[{"time":"2024-09-20T10:20:26.751Z","client":"10.10.10.10","client_port":56256,"server":"10.10.10.11","transport":"udp","name":"a.example","type":"A","class":"IN","flags":["rd","header"]}],` +
+		`"notes":["times carry no zone and are read as UTC; name theirs with the timezone setting"]}`
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}
@@ -231,20 +232,20 @@ func TestInspectRow(t *testing.T) {
 func TestDecodeSinkError(t *testing.T) {
 	boom := errors.New("boom")
 	for _, f := range Formats() {
-		if f.Queries == nil || f.Name == "pcap" || f.Name == "dnstap" {
+		if f.Kind != picket.KindQuery || f.Name == "pcap" || f.Name == "dnstap" {
 			continue
 		}
 		text := map[string]string{"bind-log": bindLine, "ndjson": `{"time":1,"name":"a"}`,
 			"suricata-eve": `{"timestamp":"2017-03-06T06:54:06+0000","event_type":"dns","src_ip":"10.0.0.1","dest_ip":"10.0.0.2","dest_port":53,"dns":{"type":"query","rrname":"a","rrtype":"A"}}`,
 			"zeek-dns":     `{"ts":1.5,"id.orig_h":"10.0.0.1","id.resp_p":53,"query":"a"}`}[f.Name]
-		_, err := Decode(context.Background(), strings.NewReader(text), f.Name, query.Options{}, NewCounter(),
+		_, err := DecodeQueries(context.Background(), strings.NewReader(text), f.Name, decode.Options{}, NewCounter(),
 			picket.QuerySinkFunc(func(*picket.Query) error { return boom }))
 		if err != boom { //nolint:errorlint // returned as it is
 			t.Errorf("%s: %v", f.Name, err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := Decode(ctx, strings.NewReader(text), f.Name, query.Options{}, NewCounter(),
+		if _, err := DecodeQueries(ctx, strings.NewReader(text), f.Name, decode.Options{}, NewCounter(),
 			picket.QuerySinkFunc(func(*picket.Query) error { return nil })); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: cancelled: %v", f.Name, err)
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
 )
 
@@ -24,7 +26,8 @@ type Inspection struct {
 	Skipped   map[string]int64  `json:"skipped,omitempty"` // well-formed, but no telemetry of this kind
 	FirstSeen time.Time         `json:"first_seen,omitzero"`
 	LastSeen  time.Time         `json:"last_seen,omitzero"`
-	Sample    []json.RawMessage `json:"sample"` // the first three records as Picket's own JSON
+	Sample    []json.RawMessage `json:"sample"`          // the first three records as Picket's own JSON
+	Notes     []string          `json:"notes,omitempty"` // what was assumed, such as a time zone
 	Error     string            `json:"error,omitempty"`
 }
 
@@ -38,15 +41,14 @@ type Reason struct {
 
 // Inspect reads r, a file called name, to its end and says what is in it.
 // Offsets and lines are those of the decompressed content.
-func Inspect(ctx context.Context, name string, r io.Reader, format string, opt query.Options) Inspection {
+func Inspect(ctx context.Context, name string, r io.Reader, format string, opt decode.Options) Inspection {
 	acct := NewCounter()
 	in := Inspection{File: name, Reasons: map[string]Reason{}, Sample: []json.RawMessage{}}
-	sink := picket.QuerySinkFunc(func(q *picket.Query) error {
-		if len(in.Sample) < sampleSize {
-			in.Sample = append(in.Sample, query.AppendNDJSON(nil, q))
-		}
-		return nil
-	})
+	if opt.Name == "" && name != "-" {
+		opt.Name = filepath.Base(name)
+	}
+	opt.Note = func(text string) { in.Notes = append(in.Notes, text) }
+	sink := &sampler{in: &in}
 	f, err := Decode(ctx, r, format, opt, acct, sink)
 	if err != nil {
 		in.Error = err.Error()
@@ -69,4 +71,41 @@ func Inspect(ctx context.Context, name string, r io.Reader, format string, opt q
 		in.Skipped[c.Reason] = c.Count
 	}
 	return in
+}
+
+// sampler keeps the first records.
+type sampler struct{ in *Inspection }
+
+// Query implements picket.QuerySink.
+func (s *sampler) Query(q *picket.Query) error {
+	if len(s.in.Sample) < sampleSize {
+		s.in.Sample = append(s.in.Sample, query.AppendNDJSON(nil, q))
+	}
+	return nil
+}
+
+// Record implements picket.RecordSink.
+func (s *sampler) Record(r *picket.Record) error { return s.keep(r) }
+
+// Sighting implements picket.SightingSink.
+func (s *sampler) Sighting(v *picket.Sighting) error { return s.keep(v) }
+
+// AdminEvent implements picket.AdminEventSink.
+func (s *sampler) AdminEvent(e *picket.AdminEvent) error { return s.keep(e) }
+
+// Asset implements picket.AssetSink.
+func (s *sampler) Asset(a *picket.Asset) error { return s.keep(a) }
+
+// Signal implements picket.SignalSink.
+func (s *sampler) Signal(v *picket.Signal) error { return s.keep(v) }
+
+func (s *sampler) keep(v any) error {
+	if len(s.in.Sample) >= sampleSize {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err == nil {
+		s.in.Sample = append(s.in.Sample, b)
+	}
+	return err
 }

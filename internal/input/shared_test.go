@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
 	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // options fix the clock that supplies years.
-func options() query.Options {
-	return query.Options{Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }}
+func options() decode.Options {
+	return decode.Options{Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }}
 }
 
 func inspectFile(t *testing.T, path string) Inspection {
@@ -260,7 +261,7 @@ func TestReconAgree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = Decode(context.Background(), z, Auto, options(), NewCounter(), picket.QuerySinkFunc(func(q *picket.Query) error {
+			_, err = DecodeQueries(context.Background(), z, Auto, options(), NewCounter(), picket.QuerySinkFunc(func(q *picket.Query) error {
 				q.Time = q.Time / 1e6 * 1e6
 				// What one of the two does not tell.
 				const both = picket.FlagRD | picket.FlagCD | picket.FlagEDNS | picket.FlagDO | picket.FlagMixed | picket.FlagFlags | picket.FlagTSIG | picket.FlagBadEDNS

@@ -13,6 +13,7 @@ import (
 	"github.com/picket-dns/picket/internal/catalog"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
 	"github.com/picket-dns/picket/internal/lab"
 )
@@ -80,7 +81,7 @@ func TestCaptureParses(t *testing.T) {
 				return nil
 			}
 			acct := input.NewCounter()
-			if err := query.Pcap(context.Background(), bytes.NewReader(capture(t, tt.o)), query.Options{}, acct, picket.QuerySinkFunc(check)); err != nil {
+			if err := query.Pcap(context.Background(), bytes.NewReader(capture(t, tt.o)), decode.Options{}, acct, picket.QuerySinkFunc(check)); err != nil {
 				t.Fatal(err)
 			}
 			if s := acct.Snapshot(); n != tt.o.Queries || s.Accepted != int64(n) || len(s.Rejected) != 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/picket-dns/picket/internal/catalog"
 	"github.com/picket-dns/picket/internal/detect"
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
 	"github.com/picket-dns/picket/internal/pickettest"
 	"github.com/picket-dns/picket/internal/pipeline"
@@ -156,7 +157,7 @@ func (c *corpus) scan(t *testing.T, e *entry, withoutSignatures bool) []*picket.
 		Order: func(s *detect.Summary) (int64, uint32) { return s.Second, s.Zone.ID },
 	})
 	feed := p.Feed()
-	n := decode(t, filepath.Join(c.dir, e.File), feed)
+	n := decodeCapture(t, filepath.Join(c.dir, e.File), feed)
 	feed.Flush()
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
@@ -167,9 +168,9 @@ func (c *corpus) scan(t *testing.T, e *entry, withoutSignatures bool) []*picket.
 	return kept.closed
 }
 
-// decode returns how many queries the capture has, those without exactly one
+// decodeCapture returns how many queries the capture has, those without exactly one
 // question, which are rejected, included.
-func decode(t *testing.T, path string, sink picket.QuerySink) int64 {
+func decodeCapture(t *testing.T, path string, sink picket.QuerySink) int64 {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -181,7 +182,7 @@ func decode(t *testing.T, path string, sink picket.QuerySink) int64 {
 		t.Fatal(err)
 	}
 	acct := input.NewCounter()
-	if err := query.Pcap(context.Background(), r, query.Options{}, acct, sink); err != nil {
+	if err := query.Pcap(context.Background(), r, decode.Options{}, acct, sink); err != nil {
 		t.Fatal(err)
 	}
 	s := acct.Snapshot()

@@ -8,18 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/picket-dns/picket"
-)
-
-// Reasons for rejecting and skipping that several text formats use.
-const (
-	reasonTruncated = "truncated record"
-	reasonNoTime    = "no time stamp"
-	reasonTime      = "bad time stamp"
-	reasonAddress   = "bad address"
-	reasonBadName   = "bad name"
-	reasonType      = "bad type"
-	reasonClass     = "bad class"
-	reasonFlags     = "bad flags"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Reasons for skipping lines of a BIND log.
@@ -41,7 +30,7 @@ const (
 	// is not taken for another query.
 	bindRing = 2 * bindHeld
 	// bindWait is how long, in event time, a query is held.
-	bindWait = nsPerSecond
+	bindWait = decode.NsPerSecond
 )
 
 // Which lines a held query has been seen in.
@@ -62,7 +51,7 @@ type bindSlot struct {
 // bindLog is the state of one decoding.
 type bindLog struct {
 	cut        bindCutter
-	opt        Options
+	opt        decode.Options
 	acct       picket.Accounting
 	sink       picket.QuerySink
 	ring       [bindRing]bindSlot
@@ -75,13 +64,13 @@ type bindLog struct {
 // categories, as a file or through syslog. Lines of the categories query-errors,
 // security and xfer-out tell the response code of the query just before them;
 // denied and started zone transfers count as queries when there is no query line.
-func BindLog(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
+func BindLog(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := &bindLog{cut: newBindCutter(opt), opt: opt, acct: acct, sink: sink}
-	in := newLines(ctx, r, acct)
+	in := decode.NewLines(ctx, r, acct)
 	for {
-		line, err := in.next(d.head < d.tail)
+		line, err := in.Next(d.head < d.tail)
 		switch {
-		case errors.Is(err, errIdle):
+		case errors.Is(err, decode.ErrIdle):
 			if err := d.release(d.tail); err != nil {
 				return err
 			}
@@ -90,9 +79,9 @@ func BindLog(ctx context.Context, r io.Reader, opt Options, acct picket.Accounti
 			if flushErr := d.release(d.tail); flushErr != nil {
 				return flushErr
 			}
-			return ended(err)
+			return decode.Ended(err)
 		}
-		if err := d.take(line, in.pos()); err != nil {
+		if err := d.take(line, in.Pos()); err != nil {
 			return err
 		}
 	}
@@ -101,11 +90,11 @@ func BindLog(ctx context.Context, r io.Reader, opt Options, acct picket.Accounti
 // take accounts for one line.
 func (d *bindLog) take(line []byte, at picket.Position) error {
 	if len(line) == 0 {
-		d.acct.Skip(skipBlank)
+		d.acct.Skip(decode.SkipBlank)
 		return nil
 	}
 	if line[0] == '#' {
-		d.acct.Skip(skipComment)
+		d.acct.Skip(decode.SkipComment)
 		return nil
 	}
 	l := &d.line
@@ -149,7 +138,7 @@ func (d *bindLog) take(line []byte, at picket.Position) error {
 // setRcode notes the result that a line tells. In query-errors it is an RCODE's
 // mnemonic when a response was sent, else words like "failure".
 func setRcode(q *picket.Query, b []byte) {
-	if v, ok := rcodes[string(b)]; ok {
+	if v, ok := decode.Rcodes[string(b)]; ok {
 		q.Rcode = picket.Rcode(v)
 		q.Flags |= picket.FlagResponse
 	}
@@ -161,10 +150,10 @@ func setRcode(q *picket.Query, b []byte) {
 func (d *bindLog) find(saw uint8, typed bool) *bindSlot {
 	l := &d.line
 	probe := &d.probe
-	if !setName(probe, l.name) {
+	if !decode.SetName(probe, l.name) {
 		return nil
 	}
-	typ, _ := parseType(l.typ)
+	typ, _ := decode.ParseType(l.typ)
 	from := uint64(0)
 	if d.tail > bindRing {
 		from = d.tail - bindRing
@@ -192,7 +181,7 @@ func (d *bindLog) find(saw uint8, typed bool) *bindSlot {
 func (d *bindLog) add(saw uint8, at picket.Position) error {
 	l := &d.line
 	if !l.timed {
-		d.acct.Reject(reasonNoTime, at)
+		d.acct.Reject(decode.ReasonNoTime, at)
 		return nil
 	}
 	if err := d.release(d.ripe(l.time)); err != nil {
@@ -261,15 +250,15 @@ func (d *bindLog) fill(q *picket.Query) (reason string) {
 	if l.signed {
 		q.Flags |= picket.FlagTSIG
 	}
-	if !setName(q, l.name) {
-		return reasonBadName
+	if !decode.SetName(q, l.name) {
+		return decode.ReasonBadName
 	}
 	var ok bool
-	if q.Type, ok = parseType(l.typ); !ok {
-		return reasonType
+	if q.Type, ok = decode.ParseType(l.typ); !ok {
+		return decode.ReasonType
 	}
-	if q.Class, ok = parseClass(l.class); !ok {
-		return reasonClass
+	if q.Class, ok = decode.ParseClass(l.class); !ok {
+		return decode.ReasonClass
 	}
 	if l.kind != bindQuery {
 		if q.Type == typeAXFR || l.kind == bindXfrStart {
@@ -277,11 +266,11 @@ func (d *bindLog) fill(q *picket.Query) (reason string) {
 		}
 		return ""
 	}
-	if q.Server, ok = parseAddr(l.server); !ok {
-		return reasonAddress
+	if q.Server, ok = decode.ParseAddr(l.server); !ok {
+		return decode.ReasonAddress
 	}
 	if !bindFlags(q, l.flags) {
-		return reasonFlags
+		return decode.ReasonFlags
 	}
 	if l.subnet != nil {
 		q.ClientSubnet = bindSubnet(l.subnet)
@@ -335,12 +324,12 @@ func bindSubnet(b []byte) netip.Prefix {
 	if i < 0 {
 		return netip.Prefix{}
 	}
-	addr, ok := parseAddr(b[:i])
+	addr, ok := decode.ParseAddr(b[:i])
 	b = b[i+1:]
 	if i = bytes.IndexByte(b, '/'); i >= 0 {
 		b = b[:i]
 	}
-	bits, okBits := parseUint(b, uint64(addr.BitLen()))
+	bits, okBits := decode.ParseUint(b, uint64(addr.BitLen()))
 	if !ok || !okBits {
 		return netip.Prefix{}
 	}
@@ -353,10 +342,10 @@ func bindSubnet(b []byte) netip.Prefix {
 
 // DetectBindLog looks for lines that only BIND writes.
 func DetectBindLog(head []byte) int {
-	cut := newBindCutter(Options{})
+	cut := newBindCutter(decode.Options{})
 	var l bindLine
 	hits, lines := 0, 0
-	eachLine(head, func(line []byte) bool {
+	decode.EachLine(head, func(line []byte) bool {
 		if len(line) == 0 || line[0] == '#' {
 			return true
 		}
@@ -373,17 +362,4 @@ func DetectBindLog(head []byte) int {
 		return 95
 	}
 	return 60
-}
-
-// eachLine calls f for each line of a file's head until it returns false. A last
-// line that has no end is handed over too.
-func eachLine(head []byte, f func(line []byte) bool) {
-	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
-	for len(head) > 0 {
-		line, rest, _ := bytes.Cut(head, []byte("\n"))
-		if !f(bytes.TrimSuffix(line, []byte("\r"))) {
-			return
-		}
-		head = rest
-	}
 }

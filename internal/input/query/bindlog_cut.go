@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"time"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // bindKind is what a line of a BIND log says.
@@ -39,12 +41,12 @@ type bindLine struct {
 
 // bindCutter cuts lines; it owns the clock for times without a zone.
 type bindCutter struct {
-	clock zoneClock
+	clock decode.Clock
 	now   func() time.Time
 }
 
-func newBindCutter(opt Options) bindCutter {
-	c := bindCutter{clock: newZoneClock(opt.Location), now: opt.Now}
+func newBindCutter(opt decode.Options) bindCutter {
+	c := bindCutter{clock: decode.NewClock(opt), now: opt.Now}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -79,7 +81,7 @@ func (c *bindCutter) cut(line []byte, out *bindLine) (reason string) {
 		n, ok := out.peer(body)
 		if !ok {
 			if bytes.Contains(body, []byte(": query: ")) && bytes.IndexByte(body, '#') >= 0 {
-				badPeer = reasonAddress
+				badPeer = decode.ReasonAddress
 			}
 			continue
 		}
@@ -99,7 +101,7 @@ func skipPriority(line []byte) []byte {
 		return line
 	}
 	i := 1
-	for i < len(line) && i < 5 && digit(line[i]) {
+	for i < len(line) && i < 5 && decode.Digit(line[i]) {
 		i++
 	}
 	if i == 1 || i >= len(line) || line[i] != '>' {
@@ -117,20 +119,20 @@ func (c *bindCutter) stamp(b []byte) (ns int64, n int) {
 	if len(b) < 14 {
 		return 0, 0
 	}
-	if !digit(b[0]) {
-		return c.clock.syslogTime(b, c.now())
+	if !decode.Digit(b[0]) {
+		return c.clock.SyslogTime(b, c.now())
 	}
 	if b[2] == '-' {
-		return c.clock.bindTime(b)
+		return c.clock.BindTime(b)
 	}
-	return c.clock.isoTime(b)
+	return c.clock.IsoTime(b)
 }
 
 // innerStamp looks for BIND's own time within the header that a log shipper put
 // in front; it is the more precise one, and the server's. The last one counts.
 func (c *bindCutter) innerStamp(header []byte, out *bindLine) {
 	for i := 0; i+19 <= len(header); i++ {
-		if (i == 0 || header[i-1] == ' ') && digit(header[i]) {
+		if (i == 0 || header[i-1] == ' ') && decode.Digit(header[i]) {
 			if t, n := c.stamp(header[i:]); n > 0 {
 				out.time, out.timed = t, true
 				i += n
@@ -154,15 +156,15 @@ func (l *bindLine) peer(b []byte) (n int, ok bool) {
 	if hash < 0 {
 		return 0, false
 	}
-	if l.client, ok = parseAddr(b[i : i+hash]); !ok {
+	if l.client, ok = decode.ParseAddr(b[i : i+hash]); !ok {
 		return 0, false
 	}
 	i += hash + 1
 	j := i
-	for j < len(b) && digit(b[j]) {
+	for j < len(b) && decode.Digit(b[j]) {
 		j++
 	}
-	port, ok := parseUint(b[i:j], 65535)
+	port, ok := decode.ParseUint(b[i:j], 65535)
 	if !ok {
 		return 0, false
 	}
@@ -201,7 +203,7 @@ func (l *bindLine) message(b []byte) (reason string) {
 	case bytes.HasPrefix(b, []byte("transfer of '")):
 		zone, rest, ok := quoted(b)
 		if !ok {
-			return reasonTruncated
+			return decode.ReasonTruncated
 		}
 		l.kind, l.typ = bindXfrOther, []byte("AXFR")
 		if bytes.Contains(rest, []byte(" started")) {
@@ -220,15 +222,15 @@ func (l *bindLine) query(b []byte) (reason string) {
 	var ok bool
 	for _, f := range [...]*[]byte{&l.name, &l.class, &l.typ, &l.flags} {
 		if *f, b, ok = cutWord(b); !ok {
-			return reasonTruncated
+			return decode.ReasonTruncated
 		}
 	}
 	if len(b) == 0 || b[0] != '(' {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	end := bytes.IndexByte(b, ')')
 	if end < 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	l.server, b = b[1:end], b[end+1:]
 	if i := bytes.Index(b, []byte("[ECS ")); i >= 0 {
@@ -268,7 +270,7 @@ func quoted(b []byte) (inner, rest []byte, ok bool) {
 func (l *bindLine) failed(b []byte) (reason string) {
 	end := bytes.Index(b, []byte(") for "))
 	if end < 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	l.kind, l.rcode = bindFailed, b[:end]
 	what := b[end+len(") for "):]
@@ -295,12 +297,12 @@ func (l *bindLine) denied(b []byte) (reason string) {
 func (l *bindLine) split(b []byte, typed bool) (reason string) {
 	i := bytes.LastIndexByte(b, '/')
 	if i <= 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	l.name, l.class = b[:i], b[i+1:]
 	if typed {
 		if i = bytes.LastIndexByte(l.name, '/'); i <= 0 {
-			return reasonTruncated
+			return decode.ReasonTruncated
 		}
 		l.name, l.typ = l.name[:i], l.name[i+1:]
 	}
@@ -311,25 +313,25 @@ func (l *bindLine) split(b []byte, typed bool) (reason string) {
 func (l *bindLine) bind8(b []byte) (reason string) {
 	end := bytes.Index(b, []byte("]."))
 	if end < 0 {
-		return reasonAddress
+		return decode.ReasonAddress
 	}
 	var ok bool
-	if l.client, ok = parseAddr(b[:end]); !ok {
-		return reasonAddress
+	if l.client, ok = decode.ParseAddr(b[:end]); !ok {
+		return decode.ReasonAddress
 	}
 	b = b[end+2:]
 	sp := bytes.IndexByte(b, ' ')
 	if sp < 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
-	port, ok := parseUint(b[:sp], 65535)
+	port, ok := decode.ParseUint(b[:sp], 65535)
 	from := bytes.IndexByte(b, '"')
 	if !ok || from < 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	to := bytes.IndexByte(b[from+1:], '"')
 	if to < 0 {
-		return reasonTruncated
+		return decode.ReasonTruncated
 	}
 	l.kind, l.port, l.name = bindDenied, uint16(port), b[from+1:from+1+to]
 	l.class, l.typ, l.rcode = []byte("IN"), []byte("AXFR"), []byte("REFUSED")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // liveZone is served by the test's own named.
@@ -99,7 +100,7 @@ func TestBindLive(t *testing.T) {
 		if n := DetectBindLog(text); n < 90 {
 			t.Errorf("%s.log: detected with %d", file, n)
 		}
-		got, acct := decodeText(t, BindLog, string(text), Options{Location: zone})
+		got, acct := decodeText(t, BindLog, string(text), decode.Options{Location: zone})
 		compare(t, portless(t, got), want)
 		if len(acct.rejected) > 0 || acct.total() != strings.Count(string(text), "\n") {
 			t.Errorf("%s.log: rejected %v, skipped %v\n%s", file, acct.rejected, acct.skipped, text)
@@ -240,7 +241,7 @@ func listenTap(t *testing.T, path string) (queries func() []string) {
 			return
 		}
 		defer func() { _ = conn.Close() }()
-		done <- Dnstap(context.Background(), conn, Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
+		done <- Dnstap(context.Background(), conn, decode.Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
 			if q.Sensor != "live" {
 				return fmt.Errorf("sensor %q", q.Sensor)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // tally is the simplest Accounting.
@@ -42,7 +43,7 @@ func (a *tally) total() int {
 }
 
 // decodeText runs a decoder over text and returns the queries as NDJSON lines.
-func decodeText(t *testing.T, d Decode, text string, opt Options) ([]string, *tally) {
+func decodeText(t *testing.T, d Decode, text string, opt decode.Options) ([]string, *tally) {
 	t.Helper()
 	acct := newTally()
 	var out []string
@@ -81,14 +82,14 @@ func brief(q *picket.Query) string {
 		b.WriteString(q.Server.String())
 	}
 	b.WriteString(" " + q.Transport.String() + " " + dnsname.Text(q.Name) + " ")
-	b.Write(appendClassName(nil, q.Class))
+	b.Write(decode.AppendClassName(nil, q.Class))
 	b.WriteByte(' ')
-	b.Write(appendTypeName(nil, q.Type))
+	b.Write(decode.AppendTypeName(nil, q.Type))
 	b.WriteByte(' ')
 	if q.Rcode == picket.RcodeUnknown {
 		b.WriteByte('?')
 	} else {
-		b.Write(appendRcodeName(nil, q.Rcode))
+		b.Write(decode.AppendRcodeName(nil, q.Rcode))
 	}
 	b.WriteByte(' ')
 	for i, sep := 0, ""; i < len(flagLetters); i++ {
@@ -139,7 +140,7 @@ func TestBindLogSpellings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, acct := decodeText(t, BindLog, tt.line, Options{Now: now})
+			got, acct := decodeText(t, BindLog, tt.line, decode.Options{Now: now})
 			if len(got) != 1 || got[0] != tt.want {
 				t.Errorf("got  %q\nwant %q (rejected %v, skipped %v)", got, tt.want, acct.rejected, acct.skipped)
 			}
@@ -153,7 +154,7 @@ func TestBindLogLocation(t *testing.T) {
 		t.Skip("no time zone data on this system")
 	}
 	const line = " client 192.0.2.1#5: query: a IN NS - (192.0.2.2)\n"
-	got, _ := decodeText(t, BindLog, "20-Jul-2024 10:20:26.751"+line+"20-Dec-2024 10:20:26.751"+line+"20-Dec-2024 10:20:27.751"+line, Options{Location: berlin})
+	got, _ := decodeText(t, BindLog, "20-Jul-2024 10:20:26.751"+line+"20-Dec-2024 10:20:26.751"+line+"20-Dec-2024 10:20:27.751"+line, decode.Options{Location: berlin})
 	for i, want := range []string{"2024-07-20T08:20:26.751Z", "2024-12-20T09:20:26.751Z", "2024-12-20T09:20:27.751Z"} {
 		if !strings.HasPrefix(got[i], want+" ") {
 			t.Errorf("line %d: %s, want %s", i, got[i], want)
@@ -178,7 +179,7 @@ func TestBindLogAttachesResults(t *testing.T) {
 2026-11-23T11:02:18.100Z query-errors: info: client @0x4 10.66.0.54#33700 (secret.example): query failed (REFUSED) for secret.example/IN/AXFR at query.c:5708
 2026-11-23T11:02:18.200Z query-errors: info: client @0x9 10.66.0.54#1 (nobody.example): query failed (SERVFAIL) for nobody.example/IN/A at query.c:5708
 `
-	got, acct := decodeText(t, BindLog, text, Options{})
+	got, acct := decodeText(t, BindLog, text, decode.Options{})
 	want := []string{
 		"2026-11-23T11:02:17.932Z 10.66.0.54:33512>10.53.0.1 tcp ta.com IN A REFUSED rd,mixed,response,flags",
 		"2026-11-23T11:02:17.932Z 10.66.0.99:1>10.53.0.1 udp x.example IN A ? flags",
@@ -217,7 +218,7 @@ func TestBindLogLateResult(t *testing.T) {
 		b.WriteString("2026-11-23T11:02:17Z client @0x2 10.0.0.2#8 (a): query: a IN A - (10.53.0.1)\n")
 	}
 	b.WriteString("2026-11-23T11:02:17Z client @0x1 10.0.0.1#7 (z.example): zone transfer 'z.example/AXFR/IN' denied\n")
-	got, acct := decodeText(t, BindLog, b.String(), Options{})
+	got, acct := decodeText(t, BindLog, b.String(), decode.Options{})
 	if len(got) != bindHeld+4 || acct.skipped[skipBindDenied] != 1 {
 		t.Errorf("%d queries, skipped %v", len(got), acct.skipped)
 	}
@@ -225,7 +226,7 @@ func TestBindLogLateResult(t *testing.T) {
 
 func TestBindLogRejects(t *testing.T) {
 	const pre = "2026-11-23T11:02:17Z "
-	long := strings.Repeat("x", maxLine+10)
+	long := strings.Repeat("x", decode.MaxLine+10)
 	text := strings.Join([]string{
 		"client @0x7f91b8005490 127.0.0.1#62536 (www.example.com): query: www.example.com IN AAAA +E(0)K (127.0.0.1)",
 		pre + "client 300.0.2.1#5: query: a IN NS - (192.0.2.2)",
@@ -241,10 +242,10 @@ func TestBindLogRejects(t *testing.T) {
 		pre + "client 192.0.2.1#5: received notify for zone 'a'",
 		pre + "client 192.0.2.1#5: query: ok IN NS - (192.0.2.2)",
 	}, "\n")
-	got, acct := decodeText(t, BindLog, text, Options{})
+	got, acct := decodeText(t, BindLog, text, decode.Options{})
 	compare(t, got, []string{"2026-11-23T11:02:17Z 192.0.2.1:5>192.0.2.2 udp ok IN NS ? flags"})
-	for line, reason := range map[int64]string{1: reasonNoTime, 2: reasonAddress, 3: reasonTruncated, 4: reasonBadName,
-		5: reasonType, 6: reasonClass, 7: reasonFlags, 8: reasonLineTooLong} {
+	for line, reason := range map[int64]string{1: decode.ReasonNoTime, 2: decode.ReasonAddress, 3: decode.ReasonTruncated, 4: decode.ReasonBadName,
+		5: decode.ReasonType, 6: decode.ReasonClass, 7: decode.ReasonFlags, 8: decode.ReasonLineTooLong} {
 		if acct.rejected[reason] != 1 || acct.first[reason].Line != line {
 			t.Errorf("%s: %d at %+v, want 1 at line %d", reason, acct.rejected[reason], acct.first[reason], line)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 func TestMessageRejects(t *testing.T) {
@@ -73,7 +74,7 @@ func TestMessageQuery(t *testing.T) {
 			t.Errorf("%s: flags %#x, want %#x; %+v", c.name, q.Flags, c.flags, q)
 		}
 		// The way through the ring of a capture keeps it all.
-		l := decode(t, newCapture(101).add(at0, testFlow.udp(c.msg.b)).b, Options{})
+		l := decodePcap(t, newCapture(101).add(at0, testFlow.udp(c.msg.b)).b, decode.Options{})
 		if len(l.queries) != 1 || l.queries[0].Flags != c.flags || l.queries[0].ClientSubnet != want {
 			t.Errorf("%s: captured: %+v", c.name, l.queries)
 		}
@@ -141,7 +142,7 @@ func TestMessageResponse(t *testing.T) {
 		}
 		check(&q)
 		question := newMsg(1, 0, "www.example", 1, 1).b
-		l := decode(t, newCapture(101).add(at0, testFlow.udp(question)).add(at0+ms, testFlow.back().udp(c.msg.b)).b, Options{})
+		l := decodePcap(t, newCapture(101).add(at0, testFlow.udp(question)).add(at0+ms, testFlow.back().udp(c.msg.b)).b, decode.Options{})
 		if len(l.queries) != 1 {
 			t.Fatalf("%s: %v", c.name, l)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const (
@@ -26,20 +27,20 @@ const (
 // Queries reach sink in the order of their messages, each once its response has
 // been seen, or it has waited for opt.ResponseTimeout of event time, or the
 // stream is idle or at its end.
-func Dnstap(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
+func Dnstap(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := newDnstapDecoder(opt, acct, sink)
-	in := &frames{lines: newLines(ctx, r, acct)}
+	in := &frames{Lines: decode.NewLines(ctx, r, acct)}
 	in.peer, _ = r.(io.Writer)
 	for {
 		frame, at, err := in.nextFrame(d.pend.head != d.pend.tail)
 		switch {
-		case errors.Is(err, errIdle):
+		case errors.Is(err, decode.ErrIdle):
 			err = d.pend.flush()
 		case err != nil:
 			if ferr := d.pend.flush(); ferr != nil {
 				return ferr
 			}
-			return ended(err)
+			return decode.Ended(err)
 		default:
 			err = d.frame(frame, at)
 		}
@@ -55,7 +56,7 @@ func pos(offset int64) picket.Position { return picket.Position{Offset: offset} 
 type dnstapDecoder struct {
 	acct picket.Accounting
 	sink picket.QuerySink
-	opt  Options
+	opt  decode.Options
 	wait int64
 	seed maphash.Seed
 
@@ -78,7 +79,7 @@ type sensorRun struct {
 	n      int
 }
 
-func newDnstapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) *dnstapDecoder {
+func newDnstapDecoder(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) *dnstapDecoder {
 	d := &dnstapDecoder{acct: acct, sink: sink, opt: opt, wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),
 		late: newStamps(1<<14, 30)}
 	if d.wait <= 0 {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Frame Streams, as the fstrm library defines them: every frame has its length
@@ -38,7 +40,7 @@ var (
 
 // frames reads Frame Streams from the buffer of lines.
 type frames struct {
-	*lines
+	*decode.Lines
 	base   int64     // offset in the input of the buffer's first unread byte
 	peer   io.Writer // who is answered in a handshake, nil when nobody can be
 	duplex bool      // the handshake has begun
@@ -48,14 +50,14 @@ type frames struct {
 // need makes n bytes available at f.at. io.EOF means that there are none at
 // all, io.ErrUnexpectedEOF that there are too few.
 func (f *frames) need(n int, held bool) error {
-	for f.end-f.at < n {
-		if f.err != nil {
-			if f.err == io.EOF && f.end > f.at {
+	for f.End-f.At < n {
+		if f.Err != nil {
+			if f.Err == io.EOF && f.End > f.At {
 				return io.ErrUnexpectedEOF
 			}
-			return f.err
+			return f.Err
 		}
-		if err := f.fill(held); err != nil {
+		if err := f.Fill(held); err != nil {
 			return err
 		}
 	}
@@ -63,16 +65,16 @@ func (f *frames) need(n int, held bool) error {
 }
 
 func (f *frames) take(n int) []byte {
-	b := f.buf[f.at : f.at+n]
-	f.at += n
+	b := f.Buf[f.At : f.At+n]
+	f.At += n
 	f.base += int64(n)
 	return b
 }
 
 // nextFrame returns the next data frame and its offset; io.EOF ends the stream.
 func (f *frames) nextFrame(held bool) (data []byte, at int64, err error) {
-	if f.ticks++; f.ticks&63 == 0 {
-		if err := f.ctx.Err(); err != nil {
+	if f.Ticks++; f.Ticks&63 == 0 {
+		if err := f.Ctx.Err(); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -80,7 +82,7 @@ func (f *frames) nextFrame(held bool) (data []byte, at int64, err error) {
 		if err := f.need(4, held); err != nil {
 			return nil, 0, f.cut(err)
 		}
-		n := int64(binary.BigEndian.Uint32(f.buf[f.at:]))
+		n := int64(binary.BigEndian.Uint32(f.Buf[f.At:]))
 		if n == 0 {
 			if err := f.control(); err != nil {
 				return nil, 0, err
@@ -96,7 +98,7 @@ func (f *frames) nextFrame(held bool) (data []byte, at int64, err error) {
 		at = f.base
 		if n > maxFrame {
 			f.take(4)
-			f.acct.Reject(reasonFrame, pos(at))
+			f.Acct.Reject(reasonFrame, pos(at))
 			if err := f.discard(n); err != nil {
 				return nil, 0, f.cut(err)
 			}
@@ -128,7 +130,7 @@ func (f *frames) discard(n int64) error {
 			}
 			return err
 		}
-		n -= int64(len(f.take(int(min(n, int64(f.end-f.at))))))
+		n -= int64(len(f.take(int(min(n, int64(f.End-f.At))))))
 	}
 	return nil
 }
@@ -139,7 +141,7 @@ func (f *frames) control() error {
 		return f.cut(err)
 	}
 	at := f.base
-	n := binary.BigEndian.Uint32(f.buf[f.at+4:])
+	n := binary.BigEndian.Uint32(f.Buf[f.At+4:])
 	if n < 4 || n > maxControl {
 		return fmt.Errorf("dnstap: control frame of %d bytes at offset %d", n, at)
 	}
@@ -219,7 +221,7 @@ func (f *frames) send(kind uint32) error {
 // bare reports whether what has been read looks like one protobuf message.
 func (f *frames) bare() bool {
 	_ = f.need(maxFrame, false) // as much as there is
-	return bareDnstap(f.buf[f.at:f.end])
+	return bareDnstap(f.Buf[f.At:f.End])
 }
 
 // bareDnstap reports whether b is a dnstap protobuf message from its first to

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const (
@@ -48,7 +49,7 @@ func (t tapTime) nanos() (ns int64, reason string) {
 	case t.sec > 9e9: // in 2255
 		return 0, reasonSeconds
 	}
-	return int64(t.sec)*nsPerSecond + int64(t.nsec), ""
+	return int64(t.sec)*decode.NsPerSecond + int64(t.nsec), ""
 }
 
 // protoField reads one field at the start of b (protocol buffers encoding):

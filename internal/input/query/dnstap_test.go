@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // tapMsg describes one dnstap message for tests.
@@ -139,7 +140,7 @@ func TestDnstapPairs(t *testing.T) {
 			for _, m := range tt.msgs {
 				frames = append(frames, m.bytes(t))
 			}
-			got, acct := decodeText(t, Dnstap, string(tapStream(t, frames...)), Options{})
+			got, acct := decodeText(t, Dnstap, string(tapStream(t, frames...)), decode.Options{})
 			compare(t, got, tt.want)
 			skipped := 0
 			for reason, n := range tt.skipped {
@@ -173,7 +174,7 @@ func TestDnstapRejects(t *testing.T) {
 		reasonFrame:       make([]byte, maxFrame+1),
 	} {
 		good := tapMsg{typ: tapQ, name: "good."}.bytes(t)
-		got, acct := decodeText(t, Dnstap, string(tapStream(t, good, frame, good)), Options{})
+		got, acct := decodeText(t, Dnstap, string(tapStream(t, good, frame, good)), decode.Options{})
 		first := int64(8 + 4 + 8 + len(dnstapContentType) + 4 + len(good)) // start frame, first frame
 		if len(got) != 2 || acct.rejected[reason] != 1 || acct.first[reason].Offset != first {
 			t.Errorf("%s: %d queries, rejected %v at %v, want offset %d", reason, len(got), acct.rejected, acct.first, first)
@@ -205,7 +206,7 @@ func TestDnstapStreams(t *testing.T) {
 	}
 	for _, tt := range tests {
 		acct, n := newTally(), 0
-		err := Dnstap(context.Background(), bytes.NewReader(tt.in), Options{}, acct, picket.QuerySinkFunc(func(*picket.Query) error { n++; return nil }))
+		err := Dnstap(context.Background(), bytes.NewReader(tt.in), decode.Options{}, acct, picket.QuerySinkFunc(func(*picket.Query) error { n++; return nil }))
 		if n != tt.n || (err == nil) != (tt.err == "") || (err != nil && !strings.Contains(err.Error(), tt.err)) {
 			t.Errorf("%s: %d queries, %v; want %d, %q", tt.name, n, err, tt.n, tt.err)
 		}
@@ -219,7 +220,7 @@ func TestDnstapSensor(t *testing.T) {
 	}
 	for opt, want := range map[string]string{"": "ns1 ns2  ", "mine": "mine mine mine "} {
 		got := ""
-		err := Dnstap(context.Background(), bytes.NewReader(tapStream(t, frames...)), Options{Sensor: opt}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
+		err := Dnstap(context.Background(), bytes.NewReader(tapStream(t, frames...)), decode.Options{Sensor: opt}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
 			got += q.Sensor + " "
 			return nil
 		}))
@@ -237,7 +238,7 @@ func TestDnstapSocket(t *testing.T) {
 	seen := make(chan string, 10)
 	done := make(chan error, 1)
 	go func() {
-		done <- Dnstap(context.Background(), server, Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
+		done <- Dnstap(context.Background(), server, decode.Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
 			seen <- brief(q)
 			return nil
 		}))
@@ -273,7 +274,7 @@ func TestDnstapSocketOtherContent(t *testing.T) {
 	server, client := net.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- Dnstap(context.Background(), server, Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+		done <- Dnstap(context.Background(), server, decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
 		_ = server.Close()
 	}()
 	_, err := framestream.NewWriter(client, &framestream.WriterOptions{ContentTypes: [][]byte{[]byte("test:hello")}, Bidirectional: true, Timeout: 5 * time.Second})
@@ -290,13 +291,13 @@ func TestDnstapSinkError(t *testing.T) {
 	boom := errors.New("boom")
 	frames := [][]byte{tapMsg{typ: tapQ, name: "a."}.bytes(t), tapMsg{typ: tapR, name: "a."}.bytes(t), tapMsg{typ: tapQ, name: "b."}.bytes(t)}
 	n := 0
-	err := Dnstap(context.Background(), bytes.NewReader(tapStream(t, frames...)), Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { n++; return boom }))
+	err := Dnstap(context.Background(), bytes.NewReader(tapStream(t, frames...)), decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { n++; return boom }))
 	if err != boom || n != 1 { //nolint:errorlint // returned as it is
 		t.Errorf("%v after %d", err, n)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	err = Dnstap(ctx, io.MultiReader(bytes.NewReader(tapStream(t, frames...))), Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+	err = Dnstap(ctx, io.MultiReader(bytes.NewReader(tapStream(t, frames...))), decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}

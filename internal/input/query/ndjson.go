@@ -10,6 +10,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Reasons of Picket's own JSON lines; each names the key at fault.
@@ -44,36 +45,37 @@ var flagNames = [...]struct {
 // NDJSON decodes Picket's own JSON lines, which AppendNDJSON writes: one object
 // for each query, described in docs/inputs/ndjson.md. Unknown keys are passed
 // over; a record without name or time is rejected.
-func NDJSON(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
+func NDJSON(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := newNDJSONReader(opt)
-	in := &records{newLines(ctx, r, acct)}
+	in := decode.NewRecords(ctx, r, acct)
 	for {
-		rec, err := in.nextRecord(false)
+		rec, err := in.NextRecord(false)
 		if err != nil {
-			if errors.Is(err, errIdle) {
+			if errors.Is(err, decode.ErrIdle) {
 				continue
 			}
-			return ended(err)
+			return decode.Ended(err)
 		}
 		reason := d.read(rec)
+		n := d.length(rec)
 		if reason != "" {
-			acct.Reject(reason, in.pos())
+			acct.Reject(reason, in.Fault(n))
 		} else {
 			acct.Accept(d.q.Time)
 			if err := sink.Query(&d.q); err != nil {
 				return err
 			}
 		}
-		in.done(d.length(rec))
+		in.Done(n)
 	}
 }
 
 // ndjsonReader reads one record after the other into q.
 type ndjsonReader struct {
-	cur     jsonCur
-	clock   zoneClock
+	cur     decode.Cursor
+	clock   decode.Clock
 	sensors interned
-	opt     Options
+	opt     decode.Options
 	q       picket.Query
 	name    []byte
 	names   []byte // of the response: owners and hashes
@@ -82,30 +84,30 @@ type ndjsonReader struct {
 	hasName bool
 }
 
-func newNDJSONReader(opt Options) *ndjsonReader {
-	return &ndjsonReader{opt: opt, clock: newZoneClock(opt.Location), name: make([]byte, 0, 256)}
+func newNDJSONReader(opt decode.Options) *ndjsonReader {
+	return &ndjsonReader{opt: opt, clock: decode.NewClock(opt), name: make([]byte, 0, 256)}
 }
 
 // length is how much of rec was read: the whole of it when it is broken.
 func (d *ndjsonReader) length(rec []byte) int {
-	if d.cur.bad {
+	if d.cur.Bad {
 		return len(rec)
 	}
-	return d.cur.i
+	return d.cur.I
 }
 
 // read fills d.q. The record is read to its end even when a value is bad.
 func (d *ndjsonReader) read(rec []byte) (reason string) {
 	c := &d.cur
-	c.reset(rec)
+	c.Reset(rec)
 	d.q = picket.Query{Rcode: picket.RcodeUnknown, Class: 1, Name: d.name[:0], Sensor: d.opt.Sensor}
 	d.names, d.hasTime, d.hasName = d.names[:0], false, false
-	if !c.open('{') {
-		c.fail()
-		return reasonNotObject
+	if !c.Open('{') {
+		c.Fail()
+		return decode.ReasonNotObject
 	}
 	for {
-		k, ok := c.key()
+		k, ok := c.Key()
 		if !ok {
 			break
 		}
@@ -114,8 +116,8 @@ func (d *ndjsonReader) read(rec []byte) (reason string) {
 		}
 	}
 	switch {
-	case c.bad:
-		return reasonBrokenJSON
+	case c.Bad:
+		return decode.ReasonBrokenJSON
 	case reason != "":
 		return reason
 	case !d.hasTime:
@@ -131,21 +133,21 @@ func (d *ndjsonReader) value(k []byte) (reason string) {
 	ok := true
 	switch string(k) {
 	case "time":
-		q.Time, d.hasTime = d.time(c.scalar())
+		q.Time, d.hasTime = d.time(c.Scalar())
 		if !d.hasTime {
 			return reasonKeyTime
 		}
 	case "name":
-		if d.hasName = setName(q, c.scalar()); !d.hasName {
+		if d.hasName = decode.SetName(q, c.Scalar()); !d.hasName {
 			return reasonKeyName
 		}
 		d.name = q.Name
 	case "client", "server":
-		v := c.scalar()
+		v := c.Scalar()
 		if len(v) == 0 {
 			return ""
 		}
-		a, ok := parseAddr(v)
+		a, ok := decode.ParseAddr(v)
 		if !ok {
 			return reasonKeyAddress
 		}
@@ -155,21 +157,21 @@ func (d *ndjsonReader) value(k []byte) (reason string) {
 			q.Server = a
 		}
 	case "type":
-		if q.Type, ok = numberOr(c.scalar(), parseType); !ok {
+		if q.Type, ok = numberOr(c.Scalar(), decode.ParseType); !ok {
 			return reasonKeyType
 		}
 	case "class":
-		if q.Class, ok = numberOr(c.scalar(), parseClass); !ok {
+		if q.Class, ok = numberOr(c.Scalar(), decode.ParseClass); !ok {
 			return reasonKeyClass
 		}
 	case "rcode":
-		if v := c.scalar(); len(v) > 0 {
-			if q.Rcode, ok = parseRcode(v); !ok {
+		if v := c.Scalar(); len(v) > 0 {
+			if q.Rcode, ok = decode.ParseRcode(v); !ok {
 				return reasonKeyRcode
 			}
 		}
 	case "transport":
-		if v := c.scalar(); len(v) > 0 {
+		if v := c.Scalar(); len(v) > 0 {
 			if q.Transport = transportOf(v); q.Transport == picket.TransportUnknown {
 				return reasonKeyWay
 			}
@@ -177,13 +179,13 @@ func (d *ndjsonReader) value(k []byte) (reason string) {
 	case "flags":
 		return d.flags()
 	case "ecs":
-		if v := c.scalar(); len(v) > 0 {
+		if v := c.Scalar(); len(v) > 0 {
 			if q.ClientSubnet, ok = parsePrefix(v); !ok {
 				return reasonKeyECS
 			}
 		}
 	case "sensor":
-		if v := c.scalar(); d.opt.Sensor == "" {
+		if v := c.Scalar(); d.opt.Sensor == "" {
 			q.Sensor = d.sensors.get(v)
 		}
 	case "client_port", "opcode", "edns_size", "answers":
@@ -191,21 +193,21 @@ func (d *ndjsonReader) value(k []byte) (reason string) {
 	case "owner", "authority", "soa", "denials":
 		return d.response(k)
 	default:
-		c.skip()
+		c.Skip()
 	}
 	return ""
 }
 
 func (d *ndjsonReader) time(v []byte) (int64, bool) {
-	if ns, ok := epochTime(v); ok {
+	if ns, ok := decode.EpochTime(v); ok {
 		return ns, true
 	}
-	ns, n := d.clock.isoTime(v)
+	ns, n := d.clock.IsoTime(v)
 	return ns, n > 0 && n == len(v)
 }
 
 func numberOr(v []byte, parse func([]byte) (uint16, bool)) (uint16, bool) {
-	if n, ok := parseUint(v, 65535); ok {
+	if n, ok := decode.ParseUint(v, 65535); ok {
 		return uint16(n), true
 	}
 	return parse(v)
@@ -226,8 +228,8 @@ func parsePrefix(v []byte) (netip.Prefix, bool) {
 	if i < 0 {
 		return netip.Prefix{}, false
 	}
-	a, ok := parseAddr(v[:i])
-	bits, okBits := parseUint(v[i+1:], uint64(a.BitLen()))
+	a, ok := decode.ParseAddr(v[:i])
+	bits, okBits := decode.ParseUint(v[i+1:], uint64(a.BitLen()))
 	return netip.PrefixFrom(a, int(bits)), ok && okBits
 }
 
@@ -236,7 +238,7 @@ func (d *ndjsonReader) number(k []byte) (reason string) {
 	if k[0] == 'o' {
 		limit = 15
 	}
-	v, ok := parseUint(d.cur.scalar(), limit)
+	v, ok := decode.ParseUint(d.cur.Scalar(), limit)
 	if !ok {
 		return reasonKeyNumber
 	}
@@ -255,13 +257,13 @@ func (d *ndjsonReader) number(k []byte) (reason string) {
 
 func (d *ndjsonReader) flags() (reason string) {
 	c := &d.cur
-	if !c.open('[') {
-		c.skip()
+	if !c.Open('[') {
+		c.Skip()
 		return reasonKeyFlags
 	}
 next:
-	for c.more(']') {
-		v := c.scalar()
+	for c.More(']') {
+		v := c.Scalar()
 		for _, f := range flagNames {
 			if f.name == string(v) {
 				d.q.Flags |= f.flag
@@ -278,20 +280,20 @@ func (d *ndjsonReader) response(k []byte) (reason string) {
 	ok := true
 	switch string(k) {
 	case "owner":
-		r.Owner, ok = d.keep(c.scalar(), false)
+		r.Owner, ok = d.keep(c.Scalar(), false)
 	case "authority":
-		r.Authority, ok = d.keep(c.scalar(), false)
+		r.Authority, ok = d.keep(c.Scalar(), false)
 	case "soa":
-		r.HasSOA = c.isTrue()
+		r.HasSOA = c.IsTrue()
 	case "denials":
-		if !c.open('[') {
-			c.skip()
+		if !c.Open('[') {
+			c.Skip()
 			return reasonKeyResponse
 		}
 		n := 0
-		for c.more(']') {
-			if n == picket.MaxDenials || !c.open('{') {
-				c.skip()
+		for c.More(']') {
+			if n == picket.MaxDenials || !c.Open('{') {
+				c.Skip()
 				ok = false
 				continue
 			}
@@ -314,20 +316,20 @@ func (d *ndjsonReader) response(k []byte) (reason string) {
 func (d *ndjsonReader) denial(to *picket.Denial) bool {
 	c, ok := &d.cur, true
 	for {
-		k, more := c.key()
+		k, more := c.Key()
 		if !more {
 			return ok && to.Owner != nil && to.Next != nil
 		}
 		good := true
 		switch string(k) {
 		case "nsec3":
-			to.NSEC3 = c.isTrue()
+			to.NSEC3 = c.IsTrue()
 		case "owner":
-			to.Owner, good = d.keep(c.scalar(), to.NSEC3)
+			to.Owner, good = d.keep(c.Scalar(), to.NSEC3)
 		case "next":
-			to.Next, good = d.keep(c.scalar(), to.NSEC3)
+			to.Next, good = d.keep(c.Scalar(), to.NSEC3)
 		default:
-			c.skip()
+			c.Skip()
 		}
 		ok = ok && good
 	}
@@ -372,10 +374,10 @@ func (t *interned) get(b []byte) string {
 // DetectNDJSON looks for objects with the keys time and name and one more of
 // Picket's own, and none of those by which other formats are known.
 func DetectNDJSON(head []byte) int {
-	return detectJSON(head, func(c *jsonCur) bool {
+	return decode.DetectJSON(head, func(c *decode.Cursor) bool {
 		var has uint8
 		for {
-			k, ok := c.key()
+			k, ok := c.Key()
 			if !ok {
 				return has&3 == 3 && has&4 != 0
 			}
@@ -387,7 +389,7 @@ func DetectNDJSON(head []byte) int {
 			case "client", "type", "rcode", "class":
 				has |= 4
 			}
-			c.skip()
+			c.Skip()
 		}
 	}, 80)
 }

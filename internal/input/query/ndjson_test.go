@@ -10,6 +10,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // everything is a query with every field set.
@@ -38,7 +39,7 @@ func TestNDJSONRoundTrip(t *testing.T) {
 		}
 		n := 0
 		acct := newTally()
-		err := NDJSON(context.Background(), bytes.NewReader(line), Options{}, acct, picket.QuerySinkFunc(func(got *picket.Query) error {
+		err := NDJSON(context.Background(), bytes.NewReader(line), decode.Options{}, acct, picket.QuerySinkFunc(func(got *picket.Query) error {
 			n++
 			if !reflect.DeepEqual(got, q) {
 				t.Errorf("wrote %s\ngot  %+v\nwant %+v", line, got, q)
@@ -85,7 +86,7 @@ func TestNDJSON(t *testing.T) {
 		``,
 		`{"time":2,"name":"last"}`,
 	}, "\n")
-	got, acct := decodeText(t, NDJSON, text, Options{})
+	got, acct := decodeText(t, NDJSON, text, decode.Options{})
 	compare(t, got, []string{
 		"2024-11-23T10:21:05.5Z 192.0.2.1:0>  www.example IN AAAA ? mixed",
 		"2024-11-23T10:21:05Z invalid AddrPort>  . CH NS NXDOMAIN ",
@@ -93,7 +94,7 @@ func TestNDJSON(t *testing.T) {
 	})
 	for reason, want := range map[string][2]int64{reasonNoTimeKey: {1, 3}, reasonNoName: {1, 4}, reasonKeyTime: {1, 5}, reasonKeyName: {1, 6},
 		reasonKeyAddress: {1, 7}, reasonKeyNumber: {1, 8}, reasonKeyType: {1, 9}, reasonKeyClass: {1, 10}, reasonKeyRcode: {1, 11},
-		reasonKeyFlags: {2, 12}, reasonKeyECS: {1, 14}, reasonKeyWay: {1, 15}, reasonKeyResponse: {1, 16}, reasonCutJSON: {1, 17}} {
+		reasonKeyFlags: {2, 12}, reasonKeyECS: {1, 14}, reasonKeyWay: {1, 15}, reasonKeyResponse: {1, 16}, decode.ReasonCutJSON: {1, 17}} {
 		if int64(acct.rejected[reason]) != want[0] || acct.first[reason].Line != want[1] {
 			t.Errorf("%s: %d at %v, want %v", reason, acct.rejected[reason], acct.first[reason], want)
 		}
@@ -106,15 +107,15 @@ func TestJSONCutting(t *testing.T) {
 	pretty := "{\n  \"time\": 1,\n  \"name\": \"one\",\n  \"x\": {\n  }\n}"
 	for _, text := range []string{one + "\n" + two, one + two, "[" + one + "," + two + "]", "[\n" + one + ",\n" + two + "\n]\n",
 		pretty + "\n" + two, "[" + pretty + "," + two + "]", "\xef\xbb\xbf" + one + "\r\n" + two + "\r\n", "junk\n" + one + "\n{\"cut\":\n" + two,
-		one + "\n{\"long\":\"" + strings.Repeat("x", maxLine+5) + "\"}\n" + two} {
-		got, acct := decodeText(t, NDJSON, text, Options{})
+		one + "\n{\"long\":\"" + strings.Repeat("x", decode.MaxLine+5) + "\"}\n" + two} {
+		got, acct := decodeText(t, NDJSON, text, decode.Options{})
 		if len(got) != 2 || !strings.Contains(got[0], " one ") || !strings.Contains(got[1], " two ") {
 			t.Errorf("%.80q: %q (rejected %v)", text, got, acct.rejected)
 		}
 	}
 	// An array on one line longer than any record.
 	many := "[" + strings.Repeat(two+",", 60000) + one + "]"
-	if got, acct := decodeText(t, NDJSON, many, Options{}); len(got) != 60001 {
+	if got, acct := decodeText(t, NDJSON, many, decode.Options{}); len(got) != 60001 {
 		t.Errorf("%d records, rejected %v", len(got), acct.rejected)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // AppendNDJSON appends q as one line of JSON, with the newline, as NDJSON reads
@@ -28,10 +29,10 @@ func AppendNDJSON(dst []byte, q *picket.Query) []byte {
 	}
 	dst = appendNumber(dst, `,"opcode":`, uint16(q.Opcode))
 	dst = appendNameKey(dst, `,"name":`, q.Name)
-	dst = append(appendTypeName(append(dst, `,"type":"`...), q.Type), '"')
-	dst = append(appendClassName(append(dst, `,"class":"`...), q.Class), '"')
+	dst = append(decode.AppendTypeName(append(dst, `,"type":"`...), q.Type), '"')
+	dst = append(decode.AppendClassName(append(dst, `,"class":"`...), q.Class), '"')
 	if q.Rcode >= 0 {
-		dst = append(appendRcodeName(append(dst, `,"rcode":"`...), q.Rcode), '"')
+		dst = append(decode.AppendRcodeName(append(dst, `,"rcode":"`...), q.Rcode), '"')
 	}
 	sep := `,"flags":["`
 	for _, f := range flagNames {

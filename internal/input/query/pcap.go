@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Reasons told to Accounting.Skip: packets that are no DNS telemetry.
@@ -62,7 +63,7 @@ const (
 // it has waited for opt.ResponseTimeout of event time, or the stream has ended.
 // A response whose query was not captured yields a query made up from what it
 // repeats. Memory is bounded whatever the capture holds.
-func Pcap(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
+func Pcap(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := newPcapDecoder(opt, acct, sink)
 	err := readFrames(newWindow(ctx, r), acct, d.frame)
 	if d.stopped {
@@ -100,7 +101,7 @@ type pcapDecoder struct {
 	lastServerOK bool
 }
 
-func newPcapDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) *pcapDecoder {
+func newPcapDecoder(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) *pcapDecoder {
 	d := &pcapDecoder{
 		acct: acct, sink: sink, ports: opt.Ports, servers: opt.Servers,
 		wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // counter is the cheapest Accounting and QuerySink.
@@ -34,7 +35,7 @@ func BenchmarkPcap(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		var c counter
-		if err := Pcap(context.Background(), bytes.NewReader(data), Options{}, &c, &c); err != nil {
+		if err := Pcap(context.Background(), bytes.NewReader(data), decode.Options{}, &c, &c); err != nil {
 			b.Fatal(err)
 		}
 		if c.queries != benchPairs || c.answered != benchPairs {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // ngFile writes pcapng blocks in either byte order.
@@ -81,7 +83,7 @@ func TestPcapNG(t *testing.T) {
 		f.block(blockSimple, append(f.words(uint32(len(simple))), simple...))
 		f.order = map[bool]*ngFile{true: {order: binary.BigEndian}, false: {order: binary.LittleEndian}}[f.order == binary.LittleEndian].order
 		f.section().iface(linkRaw, 0).enhanced(0, sec*1e6+7, testFlow.udp(ask(7, "second.example")))
-		l := decode(t, f.b, Options{})
+		l := decodePcap(t, f.b, decode.Options{})
 		wantTexts(t, l, "micro.example", "nano.example", "binary.example", "offset.example", "old.example", "simple.example", "second.example")
 		if l.rejected["bad packet block"] != 1 {
 			t.Errorf("%v", l)
@@ -126,7 +128,7 @@ func TestPcapByteOrdersAndUnits(t *testing.T) {
 			if got := DetectPcap(b); got != 100 {
 				t.Errorf("%#x %v: detected %d", c.magic, order, got)
 			}
-			l := decode(t, b, Options{})
+			l := decodePcap(t, b, decode.Options{})
 			wantTexts(t, l, "a.example")
 			if got := l.queries[0].Time - 1_700_000_000e9; got != c.nanos {
 				t.Errorf("%#x %v: %d ns, want %d", c.magic, order, got, c.nanos)
@@ -175,18 +177,18 @@ func TestPcapBroken(t *testing.T) {
 		{"ends in block", trailer[:at+20], "the stream ends within it", true, []string{"a.example"}},
 	} {
 		l := newLedger()
-		err := Pcap(context.Background(), bytes.NewReader(c.data), Options{}, l, l)
+		err := Pcap(context.Background(), bytes.NewReader(c.data), decode.Options{}, l, l)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, io.ErrUnexpectedEOF) != c.eof {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 		wantTexts(t, l, c.names...)
 	}
-	if l := decode(t, nil, Options{}); len(l.queries) != 0 {
+	if l := decodePcap(t, nil, decode.Options{}); len(l.queries) != 0 {
 		t.Errorf("empty stream: %v", l)
 	}
 	failing := io.MultiReader(bytes.NewReader(good), errReader{})
 	l := newLedger()
-	if err := Pcap(context.Background(), failing, Options{}, l, l); !errors.Is(err, errBroken) {
+	if err := Pcap(context.Background(), failing, decode.Options{}, l, l); !errors.Is(err, errBroken) {
 		t.Errorf("reader's error: %v", err)
 	}
 	wantTexts(t, l, "a.example")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // strict is a sink that checks what every query must be.
@@ -63,7 +64,7 @@ func FuzzPcap(f *testing.F) {
 			return
 		}
 		s := &strict{t: t}
-		_ = Pcap(context.Background(), bytes.NewReader(data), Options{}, s, s)
+		_ = Pcap(context.Background(), bytes.NewReader(data), decode.Options{}, s, s)
 		if s.queries > len(data)/17 { // a query has 17 octets at least
 			t.Errorf("%d queries from %d octets", s.queries, len(data))
 		}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/picket-dns/picket/internal/input/decode"
+
 	"github.com/ulikunitz/xz"
 
 	"github.com/picket-dns/picket"
@@ -96,8 +98,8 @@ func readSample(t testing.TB, elem ...string) []byte {
 	return b
 }
 
-// decode runs Pcap over b and fails the test on an error.
-func decode(t testing.TB, b []byte, opt Options) *ledger {
+// decodePcap runs Pcap over b and fails the test on an error.
+func decodePcap(t testing.TB, b []byte, opt decode.Options) *ledger {
 	t.Helper()
 	l := newLedger()
 	if err := Pcap(context.Background(), bytes.NewReader(b), opt, l, l); err != nil {
@@ -151,7 +153,7 @@ func TestPcapManifest(t *testing.T) {
 	}
 	for _, e := range entries {
 		t.Run(path.Base(e.File), func(t *testing.T) {
-			l := decode(t, readSample(t, "recon", e.File), Options{})
+			l := decodePcap(t, readSample(t, "recon", e.File), decode.Options{})
 			checkManifest(t, &e, l)
 			if len(l.rejected) > 0 {
 				t.Errorf("rejected %v", l.rejected)
@@ -282,7 +284,7 @@ func TestPcapSamples(t *testing.T) {
 		}
 		delete(cases, f.Name())
 		t.Run(f.Name(), func(t *testing.T) {
-			l := decode(t, readSample(t, "samples", "pcap", f.Name()), Options{Sensor: "ns1"})
+			l := decodePcap(t, readSample(t, "samples", "pcap", f.Name()), decode.Options{Sensor: "ns1"})
 			got := sampleCase{file: want.file, note: want.note, queries: len(l.queries), rejected: l.rejected, skipped: l.skipped}
 			for i := range l.queries {
 				got.count(&l.queries[i])

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // stream is one direction of a TCP connection cut into segments.
@@ -47,7 +48,7 @@ func TestPcapTCPSegments(t *testing.T) {
 				c.add(at0+ms, s.piece(at, at+size))
 			}
 		}
-		l := decode(t, c.b, Options{})
+		l := decodePcap(t, c.b, decode.Options{})
 		wantTexts(t, l, want...)
 		if len(l.rejected)+len(l.skipped) > 0 || l.queries[0].Transport != picket.TransportTCP {
 			t.Errorf("segments of %d: %v", size, l)
@@ -79,7 +80,7 @@ func TestPcapTCPDisorder(t *testing.T) {
 				c.add(at0+int64(i)*1000, p)
 			}
 		}
-		l := decode(t, c.b, Options{})
+		l := decodePcap(t, c.b, decode.Options{})
 		if got := texts(l); !reflect.DeepEqual(got, want) || len(l.rejected) > 0 {
 			t.Fatalf("got %v; %v", got, l)
 		}
@@ -93,10 +94,10 @@ func TestPcapTCPMidway(t *testing.T) {
 	c.add(at0, q.piece(one, 2*one)) // joined at a message
 	c.add(at0, q.piece(2*one, 4*one))
 	c.add(at0, q.piece(one, 2*one)) // a late copy
-	wantTexts(t, decode(t, c.b, Options{}), "n1.example", "n2.example", "n3.example")
+	wantTexts(t, decodePcap(t, c.b, decode.Options{}), "n1.example", "n2.example", "n3.example")
 
 	c = newCapture(101).add(at0, q.piece(one/2, 4*one)) // joined within one
-	wantTexts(t, decode(t, c.b, Options{}), "n1.example", "n2.example", "n3.example")
+	wantTexts(t, decodePcap(t, c.b, decode.Options{}), "n1.example", "n2.example", "n3.example")
 }
 
 func TestPcapTCPGap(t *testing.T) {
@@ -106,7 +107,7 @@ func TestPcapTCPGap(t *testing.T) {
 	c.add(at0, q.piece(0, one+7)) // what follows, up to a message's beginning, is missing
 	c.add(at0+ms, q.piece(3*one, 5*one))
 	c.add(at0+1500*ms, testFlow.udp(ask(99, "later.example")))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	wantTexts(t, l, "n0.example", "later.example", "n3.example", "n4.example")
 	if l.rejected[pcapRejectGap] != 1 {
 		t.Errorf("%v", l)
@@ -120,7 +121,7 @@ func TestPcapTCPReuse(t *testing.T) {
 	c.add(at0+ms, q.f.tcp(4, tcpSYN, nil)).add(at0+2*ms, q.piece(0, 999)).add(at0+3*ms, q.f.tcp(4, tcpSYN, nil))
 	q.seq = 0x80000000 // and again, the handshake not captured
 	c.add(at0+4*ms, q.piece(0, 999))
-	wantTexts(t, decode(t, c.b, Options{}), "n0.example", "n0.example", "n0.example")
+	wantTexts(t, decodePcap(t, c.b, decode.Options{}), "n0.example", "n0.example", "n0.example")
 }
 
 func TestPcapTCPOutOfStep(t *testing.T) {
@@ -128,7 +129,7 @@ func TestPcapTCPOutOfStep(t *testing.T) {
 	c := opened(q, r).add(at0, q.f.tcp(q.seq, tcpACK, []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")))
 	c.add(at0, r.f.tcp(r.seq, tcpACK, []byte{0, 3, 1, 2, 3}))
 	c.add(at0, r.f.tcp(r.seq+5, tcpRST, nil))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	if len(l.queries) != 0 || l.rejected[pcapRejectStep]+l.rejected[pcapRejectUnfinished] != 2 {
 		t.Errorf("%v", l)
 	}
@@ -143,7 +144,7 @@ func TestPcapTCPBounds(t *testing.T) {
 		f.sport, f.src = uint16(1024+i%60000), newFlow("198.51.100."+strconv.Itoa(i/60000), "192.0.2.53", 0, 0).src
 		c.add(at0, f.tcp(9, tcpSYN, framed(ask(1, "a.example"))[:28]))
 	}
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	if l.rejected[pcapRejectConnEvicted] != 100 || l.rejected[pcapRejectUnfinished] != maxConns {
 		t.Errorf("%v", l)
 	}
@@ -152,7 +153,7 @@ func TestPcapTCPBounds(t *testing.T) {
 	for at := 100; at < len(q.data); at += 100 {
 		c.add(at0, q.piece(at, at+100))
 	}
-	l = decode(t, c.b, Options{})
+	l = decodePcap(t, c.b, decode.Options{})
 	if len(l.queries) < 2990 || l.rejected[pcapRejectGap] != 1 {
 		t.Errorf("first octets missing: %v", l)
 	}
@@ -172,7 +173,7 @@ func TestPcapTransfer(t *testing.T) {
 	c := opened(q, r).add(at0+ms, q.piece(0, 999))
 	c.add(at0+2*ms, r.piece(0, len(r.data)-20)) // two messages in one segment
 	c.add(at0+3*ms, r.piece(len(r.data)-20, len(r.data)))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	wantTexts(t, l, "corp-a.example+")
 	if l.queries[0].Response.Answers != 7 || l.skipped[skipContinuation] != 1 {
 		t.Errorf("%d answers; %v", l.queries[0].Response.Answers, l)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const (
@@ -77,12 +78,12 @@ func TestPcapLinkLayers(t *testing.T) {
 		{"raw", 101, ip4}, {"raw 12", 12, ip6}, {"raw 14", 14, ip4}, {"ipv4", 228, ip4}, {"ipv6", 229, ip6},
 		{"padded", 1, append(ether(ip4), make([]byte, 9)...)},
 	} {
-		l := decode(t, newCapture(c.link).add(at0, c.frame).b, Options{})
+		l := decodePcap(t, newCapture(c.link).add(at0, c.frame).b, decode.Options{})
 		if len(l.queries) != 1 || dnsname.Text(l.queries[0].Name) != "a.example" || l.queries[0].ClientPort != 40000 {
 			t.Errorf("%s: %v", c.name, l)
 		}
 	}
-	err := Pcap(context.Background(), bytes.NewReader(newCapture(127).b), Options{}, newLedger(), newLedger())
+	err := Pcap(context.Background(), bytes.NewReader(newCapture(127).b), decode.Options{}, newLedger(), newLedger())
 	if err == nil || !strings.Contains(err.Error(), "link type 127") {
 		t.Errorf("unknown link type: %v", err)
 	}
@@ -96,7 +97,7 @@ func TestPcapHeaders(t *testing.T) {
 	f6 := newFlow("2001:db8::7", "2001:db8::53", 40000, 53)
 	ext := append([]byte{60, 0, 1, 4, 0, 0, 0, 0}, append([]byte{protoUDP, 0, 1, 4, 0, 0, 0, 0}, f6.datagram(msg)...)...)
 	atomic := append([]byte{protoUDP, 0, 0, 0, 0, 0, 0, 9}, f6.datagram(msg)...)
-	l := decode(t, newCapture(101).add(at0, options).add(at0, f6.ip(0, 0, ext)).add(at0, f6.ip(44, 0, atomic)).b, Options{})
+	l := decodePcap(t, newCapture(101).add(at0, options).add(at0, f6.ip(0, 0, ext)).add(at0, f6.ip(44, 0, atomic)).b, decode.Options{})
 	wantTexts(t, l, "a.example", "a.example", "a.example")
 }
 
@@ -115,24 +116,24 @@ func TestPcapFragments(t *testing.T) {
 	binary.BigEndian.PutUint16(d[2:], 40000)
 	base := func() *capture { return newCapture(101).add(at0, testFlow.udp(ask(7, long))) }
 	order := base().add(at0, piece(0, 80)).add(at0, piece(80, 160)).add(at0, piece(160, 999)).b
-	wantTexts(t, decode(t, order, Options{}), long+"+")
+	wantTexts(t, decodePcap(t, order, decode.Options{}), long+"+")
 	backwards := base().add(at0, piece(160, 999)).add(at0, piece(80, 160)).add(at0, piece(0, 80)).add(at0, piece(0, 80)).b
-	l := decode(t, backwards, Options{})
+	l := decodePcap(t, backwards, decode.Options{})
 	wantTexts(t, l, long+"+")
 	if l.skipped[skipDuplicate] != 1 {
 		t.Errorf("repeated fragment: %v", l)
 	}
 	overlap := base().add(at0, piece(0, 96)).add(at0, piece(80, 160)).add(at0, piece(152, 999)).b
-	wantTexts(t, decode(t, overlap, Options{}), long+"+")
+	wantTexts(t, decodePcap(t, overlap, decode.Options{}), long+"+")
 	lost := base().add(at0, piece(0, 80)).add(at0+ms, piece(160, 999)).b
-	l = decode(t, lost, Options{})
+	l = decodePcap(t, lost, decode.Options{})
 	wantTexts(t, l, long)
 	if l.rejected[pcapRejectIncomplete] != 1 {
 		t.Errorf("missing fragment: %v", l)
 	}
 	late := base().add(at0, piece(0, 80)).add(at0+31e9, testFlow.udp(ask(8, "b.example"))).
 		add(at0+62e9, testFlow.udp(ask(9, "c.example"))).add(at0+93e9, piece(80, 999)).b
-	if l = decode(t, late, Options{}); l.rejected[pcapRejectIncomplete] != 2 {
+	if l = decodePcap(t, late, decode.Options{}); l.rejected[pcapRejectIncomplete] != 2 {
 		t.Errorf("fragments 93 s apart: %v", l)
 	}
 	flood := newCapture(101)
@@ -141,7 +142,7 @@ func TestPcapFragments(t *testing.T) {
 		g.ipID = uint16(i)
 		flood.add(at0, g.ip(protoUDP, 0x2000, d[:80]))
 	}
-	if l = decode(t, flood.b, Options{}); l.rejected[pcapRejectFragEvicted] != 2*maxFragGroups || l.rejected[pcapRejectIncomplete] != maxFragGroups {
+	if l = decodePcap(t, flood.b, decode.Options{}); l.rejected[pcapRejectFragEvicted] != 2*maxFragGroups || l.rejected[pcapRejectIncomplete] != maxFragGroups {
 		t.Errorf("flood of fragments: %v", l)
 	}
 }
@@ -159,7 +160,7 @@ func TestPcapPairing(t *testing.T) {
 	c.add(at0+1500*ms, b.udp(answer(1, "one.example")))
 	c.add(at0+1600*ms, f.udp(ask(4, "late.example")))
 	c.add(at0+4000*ms, b.udp(answer(4, "late.example")))
-	l := decode(t, c.b, Options{Sensor: "s1"})
+	l := decodePcap(t, c.b, decode.Options{Sensor: "s1"})
 	wantTexts(t, l, "one.example+", "two.example+", "three.example+", "unseen.example+", "late.example")
 	if l.skipped[skipLate] != 1 {
 		t.Errorf("late response: %v", l)
@@ -175,7 +176,7 @@ func TestPcapPairing(t *testing.T) {
 	if l.queries[4].Rcode != picket.RcodeUnknown {
 		t.Errorf("query without response has rcode %d", l.queries[4].Rcode)
 	}
-	if l = decode(t, c.b, Options{ResponseTimeout: 5 * time.Second}); len(l.skipped) != 0 || !l.queries[4].Has(picket.FlagResponse) {
+	if l = decodePcap(t, c.b, decode.Options{ResponseTimeout: 5 * time.Second}); len(l.skipped) != 0 || !l.queries[4].Has(picket.FlagResponse) {
 		t.Errorf("5 s to wait: %v", l)
 	}
 }
@@ -189,7 +190,7 @@ func TestPcapDuplicates(t *testing.T) {
 	c.add(at0+2*ms, ether(again.udp(ask(1, "a.example"))))
 	c.add(at0+200*ms, ether(q))
 	c.add(at0+201*ms, ether(testFlow.udp(ask(1, "A.example"))))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	wantTexts(t, l, "a.example", "a.example", "a.example", "a.example")
 	if l.skipped[skipDuplicate] != 1 {
 		t.Errorf("%v", l)
@@ -204,12 +205,12 @@ func TestPcapPortsAndServers(t *testing.T) {
 	c.add(at0, newFlow("198.51.100.7", "192.0.2.53", 53, 53).udp(ask(4, "d.example")))
 	c.add(at0, newFlow("192.0.2.53", "198.51.100.7", 53, 53).udp(answer(4, "d.example")))
 	c.add(at0, newFlow("198.51.100.7", "192.0.2.53", 40000, 53).udp(answer(5, "e.example")))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	wantTexts(t, l, "c.example", "d.example+")
 	if want := (counts{skipPort: 1, skipPcapMDNS: 1, skipWrongWay: 1}); !reflect.DeepEqual(l.skipped, want) {
 		t.Errorf("skipped %v, want %v", l.skipped, want)
 	}
-	l = decode(t, c.b, Options{Ports: []uint16{53, 5300}, Servers: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	l = decodePcap(t, c.b, decode.Options{Ports: []uint16{53, 5300}, Servers: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	wantTexts(t, l, "a.example", "d.example+")
 	if l.skipped[skipServer] != 1 {
 		t.Errorf("other server: %v", l)
@@ -229,7 +230,7 @@ func TestPcapWrongClocks(t *testing.T) {
 	c.add(at0+3600e9, testFlow.udp(ask(5, "e.example")))
 	c.add(at0+3600e9+ms, b.udp(answer(5, "e.example")))
 	c.add(at0+3600e9+2*ms, b.udp(answer(4, "d.example")))
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	wantTexts(t, l, "a.example+", "b.example+", "c.example+", "d.example", "e.example+")
 	if l.queries[1].Time != 4_294_967_295e9 || l.queries[2].Time != 0 {
 		t.Errorf("times %d, %d are not the packets' own", l.queries[1].Time, l.queries[2].Time)
@@ -286,7 +287,7 @@ func TestPcapSameKeyFlood(t *testing.T) {
 		f.ipID = uint16(i)
 		c.add(at0+22*ms, f.udp(answer(1, "a.example")))
 	}
-	l := decode(t, c.b, Options{})
+	l := decodePcap(t, c.b, decode.Options{})
 	answered := 0
 	for i := range l.queries {
 		if l.queries[i].Has(picket.FlagResponse) {
@@ -302,7 +303,7 @@ func TestPcapSinkErrorAndContext(t *testing.T) {
 	data := generate(100)
 	stop := errors.New("enough")
 	n := 0
-	err := Pcap(context.Background(), bytes.NewReader(data), Options{}, newLedger(), picket.QuerySinkFunc(func(*picket.Query) error {
+	err := Pcap(context.Background(), bytes.NewReader(data), decode.Options{}, newLedger(), picket.QuerySinkFunc(func(*picket.Query) error {
 		if n++; n == 10 {
 			return stop
 		}
@@ -313,7 +314,7 @@ func TestPcapSinkErrorAndContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Pcap(ctx, bytes.NewReader(data), Options{}, newLedger(), newLedger()); !errors.Is(err, context.Canceled) {
+	if err := Pcap(ctx, bytes.NewReader(data), decode.Options{}, newLedger(), newLedger()); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -322,10 +323,10 @@ func TestPcapSinkErrorAndContext(t *testing.T) {
 func TestPcapSlowReader(t *testing.T) {
 	data := generate(50)
 	l := newLedger()
-	if err := Pcap(context.Background(), oneByte{bytes.NewReader(data)}, Options{}, l, l); err != nil {
+	if err := Pcap(context.Background(), oneByte{bytes.NewReader(data)}, decode.Options{}, l, l); err != nil {
 		t.Fatal(err)
 	}
-	if want := decode(t, data, Options{}); !reflect.DeepEqual(l.queries, want.queries) || len(l.queries) != 50 {
+	if want := decodePcap(t, data, decode.Options{}); !reflect.DeepEqual(l.queries, want.queries) || len(l.queries) != 50 {
 		t.Errorf("slow reader: %v, want %v", l, want)
 	}
 }
@@ -340,7 +341,7 @@ func TestPcapSteadyAllocations(t *testing.T) {
 		data := generate(n)
 		return testing.AllocsPerRun(3, func() {
 			var c counter
-			_ = Pcap(context.Background(), bytes.NewReader(data), Options{}, &c, &c)
+			_ = Pcap(context.Background(), bytes.NewReader(data), decode.Options{}, &c, &c)
 		})
 	}
 	if small, large := allocs(2000), allocs(20000); large > small {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const (
@@ -44,13 +45,13 @@ type eveEvent struct {
 // event for each record), 2 (answers in one event) and 3 (request and response).
 // A query event and its answer become one query; either alone is one as well.
 // Other events are skipped by their event_type.
-func SuricataDNS(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
+func SuricataDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := newEveDecoder(opt, acct, sink)
-	in := &records{newLines(ctx, r, acct)}
+	in := decode.NewRecords(ctx, r, acct)
 	for {
-		rec, err := in.nextRecord(d.pend.head != d.pend.tail)
+		rec, err := in.NextRecord(d.pend.head != d.pend.tail)
 		switch {
-		case errors.Is(err, errIdle):
+		case errors.Is(err, decode.ErrIdle):
 			if err := d.pend.flush(); err != nil {
 				return err
 			}
@@ -59,13 +60,19 @@ func SuricataDNS(ctx context.Context, r io.Reader, opt Options, acct picket.Acco
 			if ferr := d.pend.flush(); ferr != nil {
 				return ferr
 			}
-			return ended(err)
+			return decode.Ended(err)
 		}
-		d.cur.reset(rec)
-		if reason := d.read(); reason != "" {
-			acct.Reject(reason, in.pos())
-		} else if reason = d.take(); reason != "" {
-			acct.Reject(reason, in.pos())
+		d.cur.Reset(rec)
+		reason := d.read()
+		if reason == "" {
+			reason = d.take()
+		}
+		n := d.cur.I
+		if d.cur.Bad {
+			n = len(rec)
+		}
+		if reason != "" {
+			acct.Reject(reason, in.Fault(n))
 		}
 		if d.pend.err != nil {
 			return d.pend.err
@@ -73,11 +80,7 @@ func SuricataDNS(ctx context.Context, r io.Reader, opt Options, acct picket.Acco
 		if err := d.pend.expire(d.clock.now); err != nil {
 			return err
 		}
-		n := d.cur.i
-		if d.cur.bad {
-			n = len(rec)
-		}
-		in.done(n)
+		in.Done(n)
 	}
 }
 
@@ -87,22 +90,22 @@ type eveDecoder struct {
 	sink  picket.QuerySink
 	wait  int64
 	seed  maphash.Seed
-	zone  zoneClock
+	zone  decode.Clock
 	clock clock
 	pend  *pending
 	late  stamps
 	skips map[string]string // reasons by event_type
 
-	cur  jsonCur
+	cur  decode.Cursor
 	ev   eveEvent
 	q    picket.Query
 	name []byte
 	key  [48]byte
 }
 
-func newEveDecoder(opt Options, acct picket.Accounting, sink picket.QuerySink) *eveDecoder {
+func newEveDecoder(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) *eveDecoder {
 	d := &eveDecoder{acct: acct, sink: sink, wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),
-		zone: newZoneClock(opt.Location), late: newStamps(1<<14, 30), skips: map[string]string{}, name: make([]byte, 0, 256)}
+		zone: decode.NewClock(opt), late: newStamps(1<<14, 30), skips: map[string]string{}, name: make([]byte, 0, 256)}
 	if d.wait <= 0 {
 		d.wait = int64(defaultAnswerWait)
 	}
@@ -123,94 +126,88 @@ func (d *eveDecoder) emit(q *picket.Query, s *slot) error {
 func (d *eveDecoder) read() (reason string) {
 	c, e := &d.cur, &d.ev
 	*e = eveEvent{}
-	if !c.open('{') {
-		c.fail()
-		return reasonNotObject
+	if !c.Open('{') {
+		c.Fail()
+		return decode.ReasonNotObject
 	}
 	for {
-		k, ok := c.key()
+		k, ok := c.Key()
 		if !ok {
 			break
 		}
 		switch string(k) {
 		case "event_type":
-			e.kind = c.scalar()
+			e.kind = c.Scalar()
 		case "timestamp":
-			e.stamp = c.scalar()
+			e.stamp = c.Scalar()
 		case "proto":
-			e.proto = c.scalar()
+			e.proto = c.Scalar()
 		case "src_ip":
-			e.src = c.scalar()
+			e.src = c.Scalar()
 		case "dest_ip":
-			e.dst = c.scalar()
+			e.dst = c.Scalar()
 		case "src_port":
-			e.srcPort = c.uint16()
+			e.srcPort = c.Uint16()
 		case "dest_port":
-			e.dstPort = c.uint16()
+			e.dstPort = c.Uint16()
 		case "flow_id":
-			e.flow, e.hasFlow = parseUint(c.scalar(), 1<<64-1)
+			e.flow, e.hasFlow = decode.ParseUint(c.Scalar(), 1<<64-1)
 		case "tx_id":
-			e.tx, _ = parseUint(c.scalar(), 1<<64-1)
+			e.tx, _ = decode.ParseUint(c.Scalar(), 1<<64-1)
 		case "dns":
-			if !c.open('{') {
-				c.skip()
+			if !c.Open('{') {
+				c.Skip()
 				continue
 			}
 			e.hasDNS = true
 			d.dns()
 		default:
-			c.skip()
+			c.Skip()
 		}
 	}
-	if c.bad {
-		return reasonBrokenJSON
+	if c.Bad {
+		return decode.ReasonBrokenJSON
 	}
 	return ""
-}
-
-// uint16 reads a number; 0 when it is none.
-func (c *jsonCur) uint16() uint16 {
-	v, _ := parseUint(c.scalar(), 65535)
-	return uint16(v)
 }
 
 // dns reads the object dns, stepped into.
 func (d *eveDecoder) dns() {
 	c, e := &d.cur, &d.ev
 	for {
-		k, ok := c.key()
+		k, ok := c.Key()
 		if !ok {
 			return
 		}
 		switch string(k) {
 		case "type":
-			e.typ = c.scalar()
+			e.typ = c.Scalar()
 		case "version":
-			e.version = c.uint16()
+			e.version = c.Uint16()
 		case "id":
-			e.id = c.uint16()
+			e.id = c.Uint16()
 		case "flags":
-			e.flags = c.scalar()
+			e.flags = c.Scalar()
 		case "rcode":
-			e.rcode = c.scalar()
+			e.rcode = c.Scalar()
 		case "opcode":
-			e.opcode = c.uint16()
+			e.opcode = c.Uint16()
 		case "rd":
-			e.rd, e.hasBits = c.isTrue(), true
+			e.rd, e.hasBits = c.IsTrue(), true
 		case "aa":
-			e.aa = c.isTrue()
+			e.aa = c.IsTrue()
 		case "tc":
-			e.tc = c.isTrue()
+			e.tc = c.IsTrue()
 		case "rrname":
-			e.name = nonNil(c.scalar())
+			e.name = nonNil(c.Scalar())
 		case "rrtype":
-			e.qtype = c.scalar()
+			e.qtype = c.Scalar()
 		case "queries":
 			d.rrs(&e.name, &e.qtype, true)
 		case "answers":
 			e.answers = d.rrs(&e.firstName, &e.lastType, false)
 		default:
-			c.skip()
+			c.Skip()
 		}
 	}
 }
@@ -227,27 +224,27 @@ func nonNil(b []byte) []byte {
 // first or the last type.
 func (d *eveDecoder) rrs(name, typ *[]byte, firstType bool) (n uint16) {
 	c := &d.cur
-	if !c.open('[') {
-		c.skip()
+	if !c.Open('[') {
+		c.Skip()
 		return 0
 	}
-	for c.more(']') {
-		if !c.open('{') {
-			c.skip()
+	for c.More(']') {
+		if !c.Open('{') {
+			c.Skip()
 			continue
 		}
 		for {
-			k, ok := c.key()
+			k, ok := c.Key()
 			if !ok {
 				break
 			}
 			switch {
 			case string(k) == "rrname" && n == 0:
-				*name = nonNil(c.scalar())
+				*name = nonNil(c.Scalar())
 			case string(k) == "rrtype" && (n == 0 || !firstType):
-				*typ = c.scalar()
+				*typ = c.Scalar()
 			default:
-				c.skip()
+				c.Skip()
 			}
 		}
 		n = min(n+1, 65534)
@@ -282,9 +279,9 @@ func (d *eveDecoder) take() (reason string) {
 		d.acct.Skip(skip)
 		return ""
 	}
-	t, n := d.zone.isoTime(e.stamp)
+	t, n := d.zone.IsoTime(e.stamp)
 	if n == 0 || n != len(e.stamp) {
-		return reasonTime
+		return decode.ReasonTime
 	}
 	if reason = d.question(response); reason != "" {
 		return reason

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // ends tells who asked whom. Up to version 2 an answer's src_ip is the client's
@@ -14,10 +15,10 @@ import (
 // where it cannot, the version does.
 func (d *eveDecoder) ends(response bool) (x endpoints, reason string) {
 	e := &d.ev
-	src, ok1 := parseAddr(e.src)
-	dst, ok2 := parseAddr(e.dst)
+	src, ok1 := decode.ParseAddr(e.src)
+	dst, ok2 := decode.ParseAddr(e.dst)
 	if !ok1 || !ok2 {
-		return x, reasonAddress
+		return x, decode.ReasonAddress
 	}
 	x.clientPort, x.serverPort = e.srcPort, e.dstPort
 	reversed := false
@@ -72,12 +73,12 @@ func (d *eveDecoder) question(response bool) (reason string) {
 		return reasonEveName
 	}
 	if !d.setRRName(name) {
-		return reasonBadName
+		return decode.ReasonBadName
 	}
 	if typ != nil {
 		var ok bool
-		if q.Type, ok = parseType(typ); !ok {
-			return reasonType
+		if q.Type, ok = decode.ParseType(typ); !ok {
+			return decode.ReasonType
 		}
 	}
 	q.Opcode = uint8(e.opcode & 0xf)
@@ -87,18 +88,18 @@ func (d *eveDecoder) question(response bool) (reason string) {
 // setRRName sets the name of d.q. Suricata writes a label's bytes as they are.
 func (d *eveDecoder) setRRName(b []byte) bool {
 	if bytes.IndexByte(b, '\\') < 0 {
-		ok := setName(&d.q, b)
+		ok := decode.SetName(&d.q, b)
 		d.name = d.q.Name
 		return ok
 	}
-	escaped := d.cur.scratch[len(d.cur.scratch):]
+	escaped := d.cur.Scratch[len(d.cur.Scratch):]
 	for _, c := range b {
 		if c == '\\' {
 			escaped = append(escaped, '\\')
 		}
 		escaped = append(escaped, c)
 	}
-	ok := setName(&d.q, escaped)
+	ok := decode.SetName(&d.q, escaped)
 	d.name = d.q.Name
 	return ok
 }
@@ -125,7 +126,7 @@ func (e *eveEvent) headerBits() (bits uint16, ok bool) {
 		return 0, false
 	}
 	for _, c := range e.flags {
-		h := hexValue(c)
+		h := decode.HexValue(c)
 		if h < 0 {
 			return 0, false
 		}
@@ -159,7 +160,7 @@ func (d *eveDecoder) responseFlags() {
 	e, q := &d.ev, &d.q
 	q.Flags |= picket.FlagResponse
 	if e.rcode != nil {
-		if code, ok := parseRcode(e.rcode); ok {
+		if code, ok := decode.ParseRcode(e.rcode); ok {
 			q.Rcode = code
 		}
 	}
@@ -247,10 +248,10 @@ func (d *eveDecoder) response(hash uint64, x *endpoints, t int64) (reason string
 // DetectSuricataDNS knows any EVE event by its keys, so that a log without dns
 // events is told as such.
 func DetectSuricataDNS(head []byte) int {
-	return detectJSON(head, func(c *jsonCur) bool {
+	return decode.DetectJSON(head, func(c *decode.Cursor) bool {
 		var kind, stamp, other bool
 		for {
-			k, ok := c.key()
+			k, ok := c.Key()
 			if !ok {
 				return false
 			}
@@ -265,7 +266,7 @@ func DetectSuricataDNS(head []byte) int {
 			if kind && stamp && other {
 				return true
 			}
-			c.skip()
+			c.Skip()
 		}
 	}, 90)
 }

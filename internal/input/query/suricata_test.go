@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // eve writes one dns event.
@@ -65,7 +67,7 @@ func TestSuricataVersions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, acct := decodeText(t, SuricataDNS, strings.Join(tt.events, "\n")+"\n", Options{})
+			got, acct := decodeText(t, SuricataDNS, strings.Join(tt.events, "\n")+"\n", decode.Options{})
 			compare(t, got, tt.want)
 			if len(acct.rejected) > 0 || acct.total() != len(tt.events) {
 				t.Errorf("rejected %v, skipped %v, total %d", acct.rejected, acct.skipped, acct.total())
@@ -79,10 +81,10 @@ func TestSuricataWaits(t *testing.T) {
 	later := eve("05", eveClientSrc, eveServerDst, `,"flow_id":8`, `"type":"query","id":1,"rrname":"b.example","rrtype":"A"`)
 	answer := eve("05", eveServerSrc, eveClientDst, `,"flow_id":7`, `"version":2,"type":"answer","id":9,"rcode":"NOERROR","rrname":"a.example","rrtype":"A"`)
 	text := ask + later + answer
-	if got, _ := decodeText(t, SuricataDNS, text, Options{ResponseTimeout: 10 * time.Second}); len(got) != 2 || !strings.Contains(got[0], "NOERROR") {
+	if got, _ := decodeText(t, SuricataDNS, text, decode.Options{ResponseTimeout: 10 * time.Second}); len(got) != 2 || !strings.Contains(got[0], "NOERROR") {
 		t.Errorf("within 10 s: %q", got)
 	}
-	if got, _ := decodeText(t, SuricataDNS, text, Options{}); len(got) != 3 || !strings.Contains(got[0], "a.example IN A ?") {
+	if got, _ := decodeText(t, SuricataDNS, text, decode.Options{}); len(got) != 3 || !strings.Contains(got[0], "a.example IN A ?") {
 		t.Errorf("beyond 2 s: %q", got)
 	}
 }
@@ -102,8 +104,8 @@ func TestSuricataRejects(t *testing.T) {
 		`{"event_type":"dns", broken`,
 		`{"event_type":"flow"}`,
 	}, "\n")
-	got, acct := decodeText(t, SuricataDNS, text, Options{})
-	for reason, line := range map[string]int64{reasonAddress: 1, reasonTime: 2, reasonEveName: 3, reasonEveDNS: 4, reasonBadName: 5, reasonNotObject: 9, reasonCutJSON: 11} {
+	got, acct := decodeText(t, SuricataDNS, text, decode.Options{})
+	for reason, line := range map[string]int64{decode.ReasonAddress: 1, decode.ReasonTime: 2, reasonEveName: 3, reasonEveDNS: 4, decode.ReasonBadName: 5, decode.ReasonNotObject: 9, decode.ReasonCutJSON: 11} {
 		if acct.rejected[reason] != 1 || acct.first[reason].Line != line {
 			t.Errorf("%s: %d at %v, want line %d", reason, acct.rejected[reason], acct.first[reason], line)
 		}

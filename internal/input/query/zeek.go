@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Reasons of Zeek's dns.log.
@@ -101,8 +102,8 @@ type zeekRow struct {
 
 // zeekReader turns rows into queries.
 type zeekReader struct {
-	opt     Options
-	clock   zoneClock
+	opt     decode.Options
+	clock   decode.Clock
 	acct    picket.Accounting
 	sink    picket.QuerySink
 	q       picket.Query
@@ -112,114 +113,117 @@ type zeekReader struct {
 }
 
 // ZeekDNS decodes Zeek's dns.log, as TSV with its header or as JSON.
-func ZeekDNS(ctx context.Context, r io.Reader, opt Options, acct picket.Accounting, sink picket.QuerySink) error {
-	d := &zeekReader{opt: opt, clock: newZoneClock(opt.Location), acct: acct, sink: sink, name: make([]byte, 0, 256)}
-	in := newLines(ctx, r, acct)
+func ZeekDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
+	d := &zeekReader{opt: opt, clock: decode.NewClock(opt), acct: acct, sink: sink, name: make([]byte, 0, 256)}
+	in := decode.NewLines(ctx, r, acct)
 	// JSON begins with a brace, TSV with its header; junk before either is passed over by both.
 	for {
-		b, err := in.lookahead()
+		b, err := in.Lookahead()
 		if err != nil {
-			return ended(err)
+			return decode.Ended(err)
 		}
 		switch {
 		case b == '{' || b == '[':
-			return d.json(&records{in})
+			return d.json(decode.RecordsOf(in))
 		case b == '#':
 			return d.tsv(in)
 		}
-		line, err := in.next(false)
+		line, err := in.Next(false)
 		if err != nil {
-			return ended(err)
+			return decode.Ended(err)
 		}
 		if len(line) == 0 {
-			acct.Skip(skipBlank)
+			acct.Skip(decode.SkipBlank)
 			continue
 		}
-		acct.Reject(reasonZeekHeader, in.pos())
+		acct.Reject(reasonZeekHeader, in.Pos())
 	}
 }
 
-func (d *zeekReader) json(in *records) error {
-	var c jsonCur
+func (d *zeekReader) json(in *decode.Records) error {
+	var c decode.Cursor
 	for {
-		rec, err := in.nextRecord(false)
+		rec, err := in.NextRecord(false)
 		if err != nil {
-			if errors.Is(err, errIdle) {
+			if errors.Is(err, decode.ErrIdle) {
 				continue
 			}
-			return ended(err)
+			return decode.Ended(err)
 		}
-		c.reset(rec)
-		if reason := d.object(&c); reason != "" {
-			d.acct.Reject(reason, in.pos())
-		} else if err := d.take(in.pos()); err != nil {
-			return err
+		c.Reset(rec)
+		reason := d.object(&c)
+		if reason == "" {
+			if reason, err = d.take(); err != nil {
+				return err
+			}
 		}
-		n := c.i
-		if c.bad {
+		n := c.I
+		if c.Bad {
 			n = len(rec)
 		}
-		in.done(n)
+		if reason != "" {
+			d.acct.Reject(reason, in.Fault(n))
+		}
+		in.Done(n)
 	}
 }
 
 // object reads one JSON record into d.row.
-func (d *zeekReader) object(c *jsonCur) (reason string) {
+func (d *zeekReader) object(c *decode.Cursor) (reason string) {
 	d.row = zeekRow{}
-	c.open('{')
+	c.Open('{')
 	for {
-		k, ok := c.key()
+		k, ok := c.Key()
 		if !ok {
 			break
 		}
 		f := zeekFieldOf(k)
 		switch f {
 		case zeekNone:
-			c.skip()
+			c.Skip()
 		case zeekAnswers:
-			if !c.open('[') {
-				c.skip()
+			if !c.Open('[') {
+				c.Skip()
 				continue
 			}
-			for c.more(']') {
-				c.skip()
+			for c.More(']') {
+				c.Skip()
 				d.row.answers++
 			}
 		default:
-			if d.row.v[f] = c.scalar(); f == zeekQuery && d.row.v[f] != nil && len(d.row.v[f]) == 0 {
+			if d.row.v[f] = c.Scalar(); f == zeekQuery && d.row.v[f] != nil && len(d.row.v[f]) == 0 {
 				d.row.v[f] = rootText
 			}
 		}
 	}
-	if c.bad {
-		return reasonBrokenJSON
+	if c.Bad {
+		return decode.ReasonBrokenJSON
 	}
 	return ""
 }
 
 var rootText = []byte(".")
 
-// take makes a query of d.row.
-func (d *zeekReader) take(at picket.Position) error {
+// take makes a query of d.row and hands it on.
+func (d *zeekReader) take() (reason string, err error) {
 	r := &d.row
 	if p := r.v[zeekPath]; p != nil && string(p) != "dns" {
 		d.acct.Skip(skipZeekPath)
-		return nil
+		return "", nil
 	}
 	if skip := notDNS(r.v[zeekRespP]); skip != "" {
 		d.acct.Skip(skip)
-		return nil
+		return "", nil
 	}
 	if r.v[zeekQuery] == nil {
 		d.acct.Skip(skipNoQuestion)
-		return nil
+		return "", nil
 	}
 	if reason := d.fill(); reason != "" {
-		d.acct.Reject(reason, at)
-		return nil
+		return reason, nil
 	}
 	d.acct.Accept(d.q.Time)
-	return d.sink.Query(&d.q)
+	return "", d.sink.Query(&d.q)
 }
 
 // notDNS tells the protocols that look like DNS by the server's port.
@@ -239,34 +243,34 @@ func (d *zeekReader) fill() (reason string) {
 	r, q := &d.row, &d.q
 	*q = picket.Query{Rcode: picket.RcodeUnknown, Class: 1, Name: d.name[:0], Sensor: d.opt.Sensor}
 	var ok bool
-	if q.Time, ok = epochTime(r.v[zeekTS]); !ok {
+	if q.Time, ok = decode.EpochTime(r.v[zeekTS]); !ok {
 		var n int
-		if q.Time, n = d.clock.isoTime(r.v[zeekTS]); n == 0 || n != len(r.v[zeekTS]) {
-			return reasonTime
+		if q.Time, n = d.clock.IsoTime(r.v[zeekTS]); n == 0 || n != len(r.v[zeekTS]) {
+			return decode.ReasonTime
 		}
 	}
-	if q.Client, ok = parseAddr(r.v[zeekOrigH]); !ok {
-		return reasonAddress
+	if q.Client, ok = decode.ParseAddr(r.v[zeekOrigH]); !ok {
+		return decode.ReasonAddress
 	}
 	if v := r.v[zeekRespH]; v != nil {
-		if q.Server, ok = parseAddr(v); !ok {
-			return reasonAddress
+		if q.Server, ok = decode.ParseAddr(v); !ok {
+			return decode.ReasonAddress
 		}
 	}
-	if port, ok := parseUint(r.v[zeekOrigP], 65535); ok {
+	if port, ok := decode.ParseUint(r.v[zeekOrigP], 65535); ok {
 		q.ClientPort = uint16(port)
 	}
 	q.Transport = transportOf(r.v[zeekProto])
 	if !d.setQuery(r.v[zeekQuery]) {
-		return reasonBadName
+		return decode.ReasonBadName
 	}
-	if q.Type, ok = eitherOf(r.v[zeekType], r.v[zeekTypeName], parseType); !ok {
-		return reasonType
+	if q.Type, ok = eitherOf(r.v[zeekType], r.v[zeekTypeName], decode.ParseType); !ok {
+		return decode.ReasonType
 	}
-	if v, ok := eitherOf(r.v[zeekClass], r.v[zeekClassName], parseClass); ok && (r.v[zeekClass] != nil || r.v[zeekClassName] != nil) {
+	if v, ok := eitherOf(r.v[zeekClass], r.v[zeekClassName], decode.ParseClass); ok && (r.v[zeekClass] != nil || r.v[zeekClassName] != nil) {
 		q.Class = v
 	}
-	if v, ok := parseUint(r.v[zeekOpcode], 15); ok {
+	if v, ok := decode.ParseUint(r.v[zeekOpcode], 15); ok {
 		q.Opcode = uint8(v)
 	}
 	d.outcome()
@@ -276,7 +280,7 @@ func (d *zeekReader) fill() (reason string) {
 // eitherOf reads a code, or where that is unset its name; neither is 0.
 func eitherOf(code, name []byte, parse func([]byte) (uint16, bool)) (uint16, bool) {
 	if code != nil {
-		v, ok := parseUint(code, 65535)
+		v, ok := decode.ParseUint(code, 65535)
 		return uint16(v), ok
 	}
 	if name != nil {
@@ -294,7 +298,7 @@ func (d *zeekReader) outcome() {
 		v = r.v[zeekRcodeName]
 	}
 	if v != nil {
-		if code, ok := parseRcode(v); ok {
+		if code, ok := decode.ParseRcode(v); ok {
 			q.Rcode = code
 			q.Flags |= picket.FlagResponse
 		}
@@ -325,7 +329,7 @@ func (d *zeekReader) setQuery(b []byte) bool {
 		d.scratch = d.scratch[:0]
 		for i := 0; i < len(b); i++ {
 			if b[i] == '\\' && i+3 < len(b) && b[i+1] == 'x' {
-				if hi, lo := hexValue(b[i+2]), hexValue(b[i+3]); hi >= 0 && lo >= 0 {
+				if hi, lo := decode.HexValue(b[i+2]), decode.HexValue(b[i+3]); hi >= 0 && lo >= 0 {
 					v := byte(hi<<4 | lo)
 					d.scratch = append(d.scratch, '\\', '0'+v/100, '0'+v/10%10, '0'+v%10)
 					i += 3
@@ -343,7 +347,7 @@ func (d *zeekReader) setQuery(b []byte) bool {
 		}
 		b = d.scratch
 	}
-	ok := setName(&d.q, b)
+	ok := decode.SetName(&d.q, b)
 	d.name = d.q.Name
 	return ok
 }

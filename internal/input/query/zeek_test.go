@@ -3,6 +3,8 @@ package query
 import (
 	"strings"
 	"testing"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 func TestZeekTSV(t *testing.T) {
@@ -25,14 +27,14 @@ func TestZeekTSV(t *testing.T) {
 		"#path\tconn",
 		"other.example\t1379288669\t192.0.2.2\tAAAA\tREFUSED",
 	}, "\n")
-	got, acct := decodeText(t, ZeekDNS, text, Options{})
+	got, acct := decodeText(t, ZeekDNS, text, decode.Options{})
 	compare(t, got, []string{
 		"2013-09-15T23:44:27.667971Z 192.0.2.1:1030>192.0.2.53 udp www.example IN A NOERROR mixed,response,aa,flags",
 		"2013-09-15T23:44:27Z [2001:db8::1]:1030>2001:db8::53 tcp . IN NS NXDOMAIN rd,response,tc,flags",
 		`2013-09-15T23:44:28.5Z 192.0.2.1:1030>192.0.2.53 udp a\032b\\c.example CH TXT ? `,
 		"2013-09-15T23:44:29Z 192.0.2.2:0>  other.example IN AAAA REFUSED response",
 	})
-	for reason, want := range map[string][2]int64{reasonTime: {1, 14}, reasonAddress: {1, 15}, reasonZeekHeader: {1, 2}} {
+	for reason, want := range map[string][2]int64{decode.ReasonTime: {1, 14}, decode.ReasonAddress: {1, 15}, reasonZeekHeader: {1, 2}} {
 		if int64(acct.rejected[reason]) != want[0] || acct.first[reason].Line != want[1] {
 			t.Errorf("%s: %d at %v, want %v", reason, acct.rejected[reason], acct.first[reason], want)
 		}
@@ -49,13 +51,13 @@ func TestZeekJSON(t *testing.T) {
 {"ts":1575413122.5,"id.orig_h":"10.0.0.1","id.resp_p":53,"qu
 {"ts":1575413122.5,"id.orig_h":"10.0.0.1","id.resp_p":53,"query":"\u0041\\x2e","qtype":"1"}
 ]`
-	got, acct := decodeText(t, ZeekDNS, text, Options{})
+	got, acct := decodeText(t, ZeekDNS, text, decode.Options{})
 	compare(t, got, []string{
 		"2019-12-03T22:45:22.764317Z 10.0.0.1:5>10.0.0.53 udp a.example IN SRV NXDOMAIN response,aa,flags",
 		"2019-12-03T22:45:22.7645Z 10.0.0.1:0>  . IN NS ? ",
 		`2019-12-03T22:45:22.5Z 10.0.0.1:0>  a\. IN A ? mixed`,
 	})
-	if acct.rejected[reasonBrokenJSON]+acct.rejected[reasonCutJSON] != 1 || acct.skipped[skipZeekPath] != 1 || acct.total() != 5 {
+	if acct.rejected[decode.ReasonBrokenJSON]+acct.rejected[decode.ReasonCutJSON] != 1 || acct.skipped[skipZeekPath] != 1 || acct.total() != 5 {
 		t.Errorf("rejected %v skipped %v", acct.rejected, acct.skipped)
 	}
 }

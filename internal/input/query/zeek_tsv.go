@@ -2,6 +2,8 @@ package query
 
 import (
 	"bytes"
+
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // zeekHeader is what the header lines of a TSV log say about those that follow.
@@ -9,6 +11,7 @@ type zeekHeader struct {
 	sep, unset, empty, set []byte
 	path                   []byte
 	columns                []zeekField
+	text                   []byte // the header's lines
 }
 
 func newZeekHeader() *zeekHeader {
@@ -43,6 +46,22 @@ func (h *zeekHeader) line(line []byte) bool {
 	return true
 }
 
+// with returns a record as a log of its own: the header that holds for it, and its line.
+func (h *zeekHeader) with(line []byte) []byte {
+	return append(append(bytes.Clone(h.text), line...), '\n')
+}
+
+// keep adds a line to the header's text.
+func (h *zeekHeader) keep(line []byte) {
+	const most = 16 << 10
+	if bytes.HasPrefix(line, []byte("#separator")) {
+		h.text = h.text[:0]
+	}
+	if len(h.text)+len(line) < most {
+		h.text = append(append(h.text, line...), '\n')
+	}
+}
+
 // fields reads the columns' names. More than 256 of them is no Zeek log.
 func (h *zeekHeader) fields(v []byte) bool {
 	h.columns = h.columns[:0]
@@ -66,7 +85,7 @@ func zeekUnescape(v []byte) []byte {
 	out := make([]byte, 0, len(v))
 	for i := 0; i < len(v); i++ {
 		if v[i] == '\\' && i+3 < len(v) && v[i+1] == 'x' {
-			if hi, lo := hexValue(v[i+2]), hexValue(v[i+3]); hi >= 0 && lo >= 0 {
+			if hi, lo := decode.HexValue(v[i+2]), decode.HexValue(v[i+3]); hi >= 0 && lo >= 0 {
 				out = append(out, byte(hi<<4|lo))
 				i += 3
 				continue
@@ -113,30 +132,37 @@ func (h *zeekHeader) row(line []byte, r *zeekRow) {
 	}
 }
 
-func (d *zeekReader) tsv(in *lines) error {
+func (d *zeekReader) tsv(in *decode.Lines) error {
 	h := newZeekHeader()
 	for {
-		line, err := in.next(false)
+		line, err := in.Next(false)
 		if err != nil {
-			return ended(err)
+			return decode.Ended(err)
 		}
 		switch {
 		case len(line) == 0:
-			d.acct.Skip(skipBlank)
+			d.acct.Skip(decode.SkipBlank)
 		case line[0] == '#':
+			h.keep(line)
 			if !h.line(line) {
-				d.acct.Reject(reasonZeekFields, in.pos())
+				d.acct.Reject(reasonZeekFields, in.Pos())
 			} else {
 				d.acct.Skip(skipZeekHeader)
 			}
 		case h.path != nil && string(h.path) != "dns":
 			d.acct.Skip(skipZeekPath)
 		case len(h.columns) == 0:
-			d.acct.Reject(reasonZeekHeader, in.pos())
+			d.acct.Reject(reasonZeekHeader, in.Pos())
 		default:
 			h.row(line, &d.row)
-			if err := d.take(in.pos()); err != nil {
+			reason, err := d.take()
+			if err != nil {
 				return err
+			}
+			if reason != "" {
+				at := in.Pos()
+				at.Record = h.with(at.Record)
+				d.acct.Reject(reason, at)
 			}
 		}
 	}
@@ -145,7 +171,7 @@ func (d *zeekReader) tsv(in *lines) error {
 // DetectZeekDNS knows TSV by its #fields line and JSON by its keys.
 func DetectZeekDNS(head []byte) int {
 	h, score, n := newZeekHeader(), 0, 0
-	eachLine(head, func(line []byte) bool {
+	decode.EachLine(head, func(line []byte) bool {
 		n++
 		if bytes.HasPrefix(line, []byte("#")) && h.line(line) && len(h.columns) > 0 {
 			score = 95
@@ -159,10 +185,10 @@ func DetectZeekDNS(head []byte) int {
 	if score > 0 {
 		return score
 	}
-	return detectJSON(head, func(c *jsonCur) bool {
+	return decode.DetectJSON(head, func(c *decode.Cursor) bool {
 		var orig, question bool
 		for {
-			k, ok := c.key()
+			k, ok := c.Key()
 			if !ok {
 				return false
 			}
@@ -175,7 +201,7 @@ func DetectZeekDNS(head []byte) int {
 			if orig && question {
 				return true
 			}
-			c.skip()
+			c.Skip()
 		}
 	}, 90)
 }

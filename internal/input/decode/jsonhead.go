@@ -1,11 +1,11 @@
-package query
+package decode
 
 import "bytes"
 
-// detectJSON calls f on the first objects in a file's head, stepped into, until
+// DetectJSON calls f on the first objects in a file's head, stepped into, until
 // it says yes, and then returns score.
-func detectJSON(head []byte, f func(*jsonCur) bool, score int) int {
-	var c jsonCur
+func DetectJSON(head []byte, f func(*Cursor) bool, score int) int {
+	var c Cursor
 	for tries, from := 0, 0; tries < 50 && from < len(head); tries++ {
 		i := bytes.IndexByte(head[from:], '{')
 		if i < 0 {
@@ -32,12 +32,12 @@ func detectJSON(head []byte, f func(*jsonCur) bool, score int) int {
 				continue
 			}
 		}
-		c.reset(head[from+i:])
-		c.i = 1
+		c.Reset(head[from+i:])
+		c.I = 1
 		if f(&c) {
 			return score
 		}
-		if c.bad {
+		if c.Bad {
 			nl := bytes.IndexByte(head[from+i:], '\n')
 			if nl < 0 {
 				return 0
@@ -45,7 +45,7 @@ func detectJSON(head []byte, f func(*jsonCur) bool, score int) int {
 			from += i + nl
 			continue
 		}
-		from += i + c.i
+		from += i + c.I
 	}
 	return 0
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // fuzzDecoder runs a decoder over anything: it may not panic, its queries must be
@@ -23,7 +24,7 @@ func fuzzDecoder(f *testing.F, d Decode, seeds ...string) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		opt := Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+		opt := decode.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
 		run := func(in []byte, slow bool) (string, *tally, error) {
 			var out bytes.Buffer
 			acct := newTally()
@@ -105,7 +106,7 @@ func FuzzAddr(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := parseAddr([]byte(s))
+		got, ok := decode.ParseAddr([]byte(s))
 		want, err := netip.ParseAddr(s)
 		if want = want.Unmap().WithZone(""); ok != (err == nil) || (ok && got != want) {
 			t.Fatalf("%q: %v %v, want %v %v", s, got, ok, want, err)
@@ -120,7 +121,7 @@ func TestMemoryBounded(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			_ = d(context.Background(), &endless{lead: lead, left: 32 << 20}, Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+			_ = d(context.Background(), &endless{lead: lead, left: 32 << 20}, decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
 			runtime.ReadMemStats(&after)
 			if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 				t.Errorf("%s after %q: %d MiB allocated", name, lead, grown>>20)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 const bindBenchLine = "2026-11-23T11:19:15.240Z queries: info: client @0x7f013e320498 10.80.5.53#46017 (intranet-sandbox.corp-a.example): " +
@@ -29,7 +30,7 @@ func benchDecode(b *testing.B, d Decode, text []byte, n int) {
 	b.SetBytes(int64(len(text) / n))
 	b.ReportAllocs()
 	b.ResetTimer()
-	err := d(context.Background(), r, Options{}, acct, picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+	err := d(context.Background(), r, decode.Options{}, acct, picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
 	if err != nil || acct.accepted < b.N/3 {
 		b.Fatalf("%v, %d accepted, %d others", err, acct.accepted, acct.other)
 	}

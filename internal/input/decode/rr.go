@@ -1,4 +1,4 @@
-package query
+package decode
 
 import (
 	"bytes"
@@ -31,8 +31,8 @@ var rrTypeNames = func() map[uint16]string {
 	return m
 }()
 
-// parseType reads a type's mnemonic, TYPE123 (RFC 3597 §5) or "*" for ANY.
-func parseType(b []byte) (uint16, bool) {
+// ParseType reads a type's mnemonic, TYPE123 (RFC 3597 §5) or "*" for ANY.
+func ParseType(b []byte) (uint16, bool) {
 	if t, ok := rrTypes[string(b)]; ok {
 		return t, true
 	}
@@ -65,7 +65,7 @@ func prefixed(b []byte, prefix string) (uint16, bool) {
 	if len(b) <= len(prefix) || !bytes.EqualFold(b[:len(prefix)], []byte(prefix)) {
 		return 0, false
 	}
-	v, ok := parseUint(b[len(prefix):], 65535)
+	v, ok := ParseUint(b[len(prefix):], 65535)
 	return uint16(v), ok
 }
 
@@ -74,8 +74,8 @@ var classes = map[string]uint16{
 	"C_INTERNET": 1, "C_CHAOS": 3, "C_HESIOD": 4, "C_NONE": 254, "C_ANY": 255,
 }
 
-// parseClass reads a class's mnemonic or CLASS123 (RFC 3597 §5).
-func parseClass(b []byte) (uint16, bool) {
+// ParseClass reads a class's mnemonic or CLASS123 (RFC 3597 §5).
+func ParseClass(b []byte) (uint16, bool) {
 	if c, ok := classes[string(b)]; ok {
 		return c, true
 	}
@@ -85,24 +85,24 @@ func parseClass(b []byte) (uint16, bool) {
 	return parseFold(b, classes)
 }
 
-var rcodes = map[string]uint16{
+var Rcodes = map[string]uint16{
 	"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "NOTIMPL": 4, "REFUSED": 5, "YXDOMAIN": 6,
 	"YXRRSET": 7, "NXRRSET": 8, "NOTAUTH": 9, "NOTZONE": 10, "DSOTYPENI": 11, "BADVERS": 16, "BADSIG": 16, "BADKEY": 17,
 	"BADTIME": 18, "BADMODE": 19, "BADNAME": 20, "BADALG": 21, "BADTRUNC": 22, "BADCOOKIE": 23,
 }
 
-// parseRcode reads a response code's mnemonic or number.
-func parseRcode(b []byte) (picket.Rcode, bool) {
-	if v, ok := rcodes[string(b)]; ok {
+// ParseRcode reads a response code's mnemonic or number.
+func ParseRcode(b []byte) (picket.Rcode, bool) {
+	if v, ok := Rcodes[string(b)]; ok {
 		return picket.Rcode(v), true
 	}
-	if v, ok := parseUint(b, 4095); ok {
+	if v, ok := ParseUint(b, 4095); ok {
 		return picket.Rcode(v), true
 	}
 	if v, ok := prefixed(b, "RCODE"); ok && v <= 4095 {
 		return picket.Rcode(v), true
 	}
-	v, ok := parseFold(b, rcodes)
+	v, ok := parseFold(b, Rcodes)
 	return picket.Rcode(v), ok
 }
 
@@ -110,14 +110,14 @@ var rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTI
 	"NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI", "", "", "", "", "BADVERS", "BADKEY", "BADTIME", "BADMODE", "BADNAME",
 	"BADALG", "BADTRUNC", "BADCOOKIE"}
 
-func appendTypeName(dst []byte, t uint16) []byte {
+func AppendTypeName(dst []byte, t uint16) []byte {
 	if n, ok := rrTypeNames[t]; ok {
 		return append(dst, n...)
 	}
 	return strconv.AppendUint(append(dst, "TYPE"...), uint64(t), 10)
 }
 
-func appendClassName(dst []byte, c uint16) []byte {
+func AppendClassName(dst []byte, c uint16) []byte {
 	switch c {
 	case 1:
 		return append(dst, "IN"...)
@@ -133,7 +133,7 @@ func appendClassName(dst []byte, c uint16) []byte {
 	return strconv.AppendUint(append(dst, "CLASS"...), uint64(c), 10)
 }
 
-func appendRcodeName(dst []byte, r picket.Rcode) []byte {
+func AppendRcodeName(dst []byte, r picket.Rcode) []byte {
 	if r >= 0 && int(r) < len(rcodeNames) && rcodeNames[r] != "" {
 		return append(dst, rcodeNames[r]...)
 	}

@@ -1,4 +1,4 @@
-package query
+package decode
 
 import (
 	"encoding/binary"
@@ -8,9 +8,9 @@ import (
 	"github.com/picket-dns/picket/internal/dnsname"
 )
 
-// parseAddr is netip.ParseAddr for bytes, without allocation. A zone
+// ParseAddr is netip.ParseAddr for bytes, without allocation. A zone
 // (fe80::1%eth0) is read and dropped; IPv4-mapped addresses become IPv4.
-func parseAddr(b []byte) (netip.Addr, bool) {
+func ParseAddr(b []byte) (netip.Addr, bool) {
 	for i, c := range b {
 		switch c {
 		case '.':
@@ -38,7 +38,7 @@ func parseV4(b []byte) (a [4]byte, ok bool) {
 			i++
 		}
 		v, n := 0, 0
-		for ; i < len(b) && digit(b[i]) && n < 4; i, n = i+1, n+1 {
+		for ; i < len(b) && Digit(b[i]) && n < 4; i, n = i+1, n+1 {
 			v = v*10 + int(b[i]-'0')
 		}
 		if n == 0 || v > 255 || (n > 1 && b[i-n] == '0') {
@@ -70,7 +70,7 @@ func parseV6(b []byte) (netip.Addr, bool) {
 		}
 		v, n := 0, 0
 		for ; i+n < len(b) && n < 5; n++ {
-			h := hexValue(b[i+n])
+			h := HexValue(b[i+n])
 			if h < 0 {
 				break
 			}
@@ -113,9 +113,9 @@ func parseV6(b []byte) (netip.Addr, bool) {
 	return netip.AddrFrom16(a).Unmap(), true
 }
 
-func hexValue(c byte) int {
+func HexValue(c byte) int {
 	switch {
-	case digit(c):
+	case Digit(c):
 		return int(c - '0')
 	case c >= 'a' && c <= 'f':
 		return int(c-'a') + 10
@@ -125,14 +125,14 @@ func hexValue(c byte) int {
 	return -1
 }
 
-// parseUint reads a decimal number of at most limit from all of b.
-func parseUint(b []byte, limit uint64) (uint64, bool) {
+// ParseUint reads a decimal number of at most limit from all of b.
+func ParseUint(b []byte, limit uint64) (uint64, bool) {
 	if len(b) == 0 || len(b) > 20 {
 		return 0, false
 	}
 	var v uint64
 	for _, c := range b {
-		if !digit(c) || v > (1<<64-1-9)/10 {
+		if !Digit(c) || v > (1<<64-1-9)/10 {
 			return 0, false
 		}
 		v = v*10 + uint64(c-'0')
@@ -140,9 +140,9 @@ func parseUint(b []byte, limit uint64) (uint64, bool) {
 	return v, v <= limit
 }
 
-// setName sets q.Name to the canonical form of a name in presentation form,
+// SetName sets q.Name to the canonical form of a name in presentation form,
 // in q.Name's own memory, and notes upper-case letters.
-func setName(q *picket.Query, text []byte) bool {
+func SetName(q *picket.Query, text []byte) bool {
 	var err error
 	if q.Name, err = dnsname.AppendText(q.Name[:0], text); err != nil {
 		return false

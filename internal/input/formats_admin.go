@@ -1,0 +1,6 @@
+package input
+
+// adminFormats are the formats whose records are acts of administration.
+func adminFormats() []Format {
+	return []Format{}
+}

@@ -1,0 +1,6 @@
+package input
+
+// assetFormats are the formats whose records are entries of an attack-surface inventory.
+func assetFormats() []Format {
+	return []Format{}
+}

@@ -1,0 +1,18 @@
+package input
+
+import (
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/query"
+)
+
+// queryFormats are the formats whose records are transactions at a name server.
+func queryFormats() []Format {
+	return []Format{
+		{Name: "pcap", Title: "packet capture, pcap or pcapng", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectPcap, Decode: of(query.Pcap)},
+		{Name: "dnstap", Title: "dnstap in Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectDnstap, Decode: of(query.Dnstap)},
+		{Name: "bind-log", Title: "BIND 9 query log", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeText, Detect: query.DetectBindLog, Decode: of(query.BindLog)},
+		{Name: "zeek-dns", Title: "Zeek dns.log, TSV or JSON", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectZeekDNS, Decode: of(query.ZeekDNS)},
+		{Name: "suricata-eve", Title: "Suricata EVE JSON, dns events", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectSuricataDNS, Decode: of(query.SuricataDNS)},
+		{Name: "ndjson", Title: "Picket's own JSON lines", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeLines, Detect: query.DetectNDJSON, Decode: of(query.NDJSON)},
+	}
+}
