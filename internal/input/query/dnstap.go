@@ -71,6 +71,8 @@ type dnstapDecoder struct {
 	msg Message
 	q   picket.Query
 	key [21]byte
+
+	record []byte // of rejected frames
 }
 
 // sensorRun is a number of pending queries in a row of one sensor.
@@ -129,11 +131,21 @@ func (d *dnstapDecoder) sensor() string {
 	return d.sensors.get(d.tap.identity)
 }
 
+// reject tells of a data frame that cannot be used, with the frame as a stream of
+// its own.
+func (d *dnstapDecoder) reject(reason string, frame []byte, at int64) {
+	p := picket.Position{Offset: at}
+	if b := framedRecord(d.record, dnstapContentType, frame); b != nil {
+		d.record, p.Record = b, b
+	}
+	d.acct.Reject(reason, p)
+}
+
 // frame takes one data frame.
 func (d *dnstapDecoder) frame(b []byte, at int64) error {
 	t := &d.tap
 	if reason := t.parse(b); reason != "" {
-		d.acct.Reject(reason, pos(at))
+		d.reject(reason, b, at)
 		return nil
 	}
 	if t.kind != 1 {
@@ -154,7 +166,7 @@ func (d *dnstapDecoder) frame(b []byte, at int64) error {
 		reason = d.message(&e, response)
 	}
 	if reason != "" {
-		d.acct.Reject(reason, pos(at))
+		d.reject(reason, b, at)
 	}
 	if d.pend.err != nil {
 		return d.pend.err

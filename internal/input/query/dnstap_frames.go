@@ -218,6 +218,25 @@ func (f *frames) send(kind uint32) error {
 	return nil
 }
 
+// framedRecord returns a data frame as a stream of its own: start frame, the
+// frame, stop frame. It is nil when the frame is too large. buf is used again.
+func framedRecord(buf, contentType, frame []byte) []byte {
+	if len(frame) > maxRecord-128 {
+		return nil
+	}
+	be := binary.BigEndian
+	b := buf[:0]
+	for _, v := range [...]uint32{0, uint32(12 + len(contentType)), controlStart, fieldContentType, uint32(len(contentType))} {
+		b = be.AppendUint32(b, v)
+	}
+	b = be.AppendUint32(append(b, contentType...), uint32(len(frame)))
+	b = append(b, frame...)
+	for _, v := range [...]uint32{0, 4, controlStop} {
+		b = be.AppendUint32(b, v)
+	}
+	return b
+}
+
 // bare reports whether what has been read looks like one protobuf message.
 func (f *frames) bare() bool {
 	_ = f.need(maxFrame, false) // as much as there is

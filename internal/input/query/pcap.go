@@ -97,6 +97,9 @@ type pcapDecoder struct {
 	msg Message
 	q   picket.Query
 
+	now       *pcapFrame // the packet at hand, nil at the end
+	recordBuf []byte     // of rejected packets
+
 	lastServer   [16]byte // what the latest server address was found to be
 	lastServerOK bool
 }
@@ -139,6 +142,7 @@ type pcapPacket struct {
 
 // frame takes one captured frame.
 func (d *pcapDecoder) frame(f *pcapFrame) error {
+	d.now = f
 	now := d.clock.tick(f.time)
 	if err := d.pend.expire(now); err != nil { // before a response that comes too late is seen
 		return err
@@ -161,6 +165,7 @@ func (d *pcapDecoder) frame(f *pcapFrame) error {
 
 // finish delivers what is held at the end of the stream.
 func (d *pcapDecoder) finish() error {
+	d.now = nil
 	d.tcp.flush()
 	d.frags.flush()
 	if d.stopped {
@@ -170,7 +175,7 @@ func (d *pcapDecoder) finish() error {
 }
 
 func (d *pcapDecoder) reject(reason string, at int64) {
-	d.acct.Reject(reason, picket.Position{Offset: at})
+	d.acct.Reject(reason, d.record(at))
 }
 
 // emit hands a query on.

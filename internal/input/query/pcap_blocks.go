@@ -181,7 +181,7 @@ func (r *blockReader) block(at int64, kind, n uint32) error {
 	case blockSimple:
 		return r.simple(b)
 	}
-	return r.packet(b, kind == blockPacket)
+	return r.packet(b, kind)
 }
 
 func (r *blockReader) iface(b []byte, at int64) error {
@@ -209,30 +209,30 @@ func (r *blockReader) iface(b []byte, at int64) error {
 
 // packet reads an enhanced packet block, or the obsolete packet block, which
 // differs in its first word only.
-func (r *blockReader) packet(b []byte, obsolete bool) error {
+func (r *blockReader) packet(b []byte, kind uint32) error {
 	if len(b) < 20 {
-		r.acct.Reject("short packet block", picket.Position{Offset: r.f.at})
+		r.acct.Reject("short packet block", r.fault(kind, b))
 		return nil
 	}
 	id := r.order.Uint32(b)
-	if obsolete {
+	if kind == blockPacket {
 		id = uint32(r.order.Uint16(b))
 	}
 	captured, length := r.order.Uint32(b[12:]), r.order.Uint32(b[16:])
 	if int64(id) >= int64(len(r.ifaces)) || int64(captured) > int64(len(b)-20) {
-		r.acct.Reject("bad packet block", picket.Position{Offset: r.f.at})
+		r.acct.Reject("bad packet block", r.fault(kind, b))
 		return nil
 	}
 	f := &r.ifaces[id]
 	r.last = f.nanos(uint64(r.order.Uint32(b[4:]))<<32 | uint64(r.order.Uint32(b[8:])))
-	return r.hand(f, b[20:20+captured], captured < length)
+	return r.hand(f, b[20:20+captured], length)
 }
 
 // simple reads a simple packet block: the first interface, and no time; it gets
 // that of the packet before it.
 func (r *blockReader) simple(b []byte) error {
 	if len(b) < 4 || len(r.ifaces) == 0 {
-		r.acct.Reject("bad packet block", picket.Position{Offset: r.f.at})
+		r.acct.Reject("bad packet block", r.fault(blockSimple, b))
 		return nil
 	}
 	f := &r.ifaces[0]
@@ -241,10 +241,13 @@ func (r *blockReader) simple(b []byte) error {
 	if f.snap > 0 {
 		n = min(n, int64(f.snap))
 	}
-	return r.hand(f, b[4:4+n], n < int64(length))
+	return r.hand(f, b[4:4+n], length)
 }
 
-func (r *blockReader) hand(f *pcapIface, data []byte, cut bool) error {
-	r.f.time, r.f.link, r.f.data, r.f.cut = r.last, f.link, data, cut
+// hand gives on a packet that had length bytes before it was cut.
+func (r *blockReader) hand(f *pcapIface, data []byte, length uint32) error {
+	r.f.time, r.f.link, r.f.data = r.last, f.link, data
+	r.f.lost = max(int(length)-len(data), 0)
+	r.f.cut = r.f.lost > 0
 	return r.take(&r.f)
 }

@@ -32,6 +32,7 @@ type pcapFrame struct {
 	link uint32
 	data []byte
 	cut  bool  // the capture kept less than the packet had
+	lost int   // by how many bytes
 	at   int64 // byte offset of the record in the stream
 }
 
@@ -218,7 +219,7 @@ func readFrames(w *pcapWindow, acct rejecter, take func(*pcapFrame) error) error
 			return w.broken("packet record", f.at, err)
 		}
 		f.time = int64(sec)*1e9 + int64(frac)*unit
-		f.cut = captured < length
+		f.cut, f.lost = captured < length, int(max(length, captured)-captured)
 		if err := take(&f); err != nil {
 			return err
 		}
