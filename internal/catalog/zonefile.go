@@ -1,10 +1,7 @@
 package catalog
 
 import (
-	"bufio"
 	"cmp"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,14 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/picket-dns/picket/internal/dnsname"
-)
+	"github.com/miekg/dns"
 
-// Bounds of a zone file with everything it includes and generates.
-const (
-	maxZoneBytes    = 1 << 30 // after decompression
-	maxIncludeDepth = 8
-	maxGenerated    = 65536 // names made by $GENERATE
+	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/masterfile"
 )
 
 // SplitZoneArg splits the "[ORIGIN=]PATH" of the command line.
@@ -47,45 +40,34 @@ func LoadZoneFile(path, origin string) (*ZoneData, error) {
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		return nil, fmt.Errorf("zone file %s: is a folder: give the file of one zone", path)
 	}
-	l := &loader{budget: maxZoneBytes, generate: maxGenerated}
+	l := &loader{budget: masterfile.MaxBytes, generate: masterfile.MaxGenerated}
 	return l.load(f, path, origin)
 }
 
-// loader reads one zone from a file and those it includes.
+// loader makes one zone of a file and those it includes.
 type loader struct {
 	z        *ZoneData
-	folder   string // of the zone file: includes stay within
-	budget   int64  // bytes left
-	generate int    // names left
+	budget   int64 // bytes left
+	generate int   // names left
 
-	apex   []byte   // nil until known
-	guess  []byte   // apex when no SOA tells: first $ORIGIN, or the file's name
-	batch  []record // read but not yet verified and taken
-	verify verifier
-}
-
-// place is where the loader is within one file.
-type place struct {
-	file   string
-	depth  int
-	origin []byte // nil when none is known yet
-	owner  []byte // of the record before; nil when there is none
+	apex   []byte              // nil until known
+	guess  []byte              // apex when no SOA tells: first $ORIGIN, or the file's name
+	batch  []masterfile.Record // read but not yet verified and taken
+	verify masterfile.Verifier
 }
 
 func (l *loader) load(f io.Reader, path, origin string) (*ZoneData, error) {
 	l.z = NewZoneData(dnsname.Root())
 	l.z.Path = path
-	l.folder = filepath.Dir(path)
-	at := &place{file: path}
 	if origin != "" {
 		apex, err := dnsname.Parse(origin)
 		if err != nil {
 			return nil, fmt.Errorf("zone file %s: origin %q: %w: give a domain name such as example.com", path, origin, err)
 		}
-		l.apex, at.origin = apex, apex
-		l.z.Apex = apex
+		l.setApex(apex)
 	}
-	if err := l.read(f, at); err != nil {
+	r := &masterfile.Reader{Folder: filepath.Dir(path), Budget: l.budget, Generate: l.generate}
+	if err := r.Read(f, path, l.apex, l); err != nil {
 		return nil, fmt.Errorf("zone file %s: %w", path, err)
 	}
 	if err := l.finish(path); err != nil {
@@ -94,11 +76,75 @@ func (l *loader) load(f io.Reader, path, origin string) (*ZoneData, error) {
 	return l.z, nil
 }
 
+// Record implements masterfile.Handler.
+func (l *loader) Record(r masterfile.Record) error {
+	if r.Class != 1 {
+		l.bad(&r, fmt.Sprintf("class %s: only zones of class IN are watched", className(r.Class)))
+		return nil
+	}
+	if r.Type == typeSOA && l.apex == nil {
+		l.setApex(r.Owner)
+	}
+	l.batch = append(l.batch, r)
+	if len(l.batch) >= masterfile.BatchSize && l.apex != nil {
+		l.flush()
+	}
+	return nil
+}
+
+// Directive implements masterfile.Handler.
+func (l *loader) Directive(_ string, name []byte) {
+	if l.guess == nil {
+		l.guess = name
+	}
+}
+
+// Problem implements masterfile.Handler.
+func (l *loader) Problem(p masterfile.Problem) {
+	if p.Record {
+		l.z.Skipped++
+	}
+	l.z.problem(p.File, p.Line, "%s", p.Text)
+}
+
+// bad notes a record that is not taken.
+func (l *loader) bad(r *masterfile.Record, text string) {
+	l.z.Skipped++
+	l.z.problem(r.File, r.Line, "%s", text)
+}
+
+// flush verifies the batch and adds what is good to the zone.
+func (l *loader) flush() {
+	l.verify.Run(l.batch, func(r *masterfile.Record, _ dns.RR, problem string) {
+		if problem == "" {
+			if err := l.z.Add(r.Owner, r.Type); err != nil {
+				problem = err.Error() + ": it is not taken"
+			}
+		}
+		if problem != "" {
+			l.bad(r, problem)
+		}
+	})
+	l.batch = l.batch[:0]
+}
+
+func className(c uint16) string {
+	switch c {
+	case 2:
+		return "CS"
+	case 3:
+		return "CH"
+	case 4:
+		return "HS"
+	}
+	return fmt.Sprintf("CLASS%d", c)
+}
+
 // finish settles the apex if no SOA has and judges the whole.
 func (l *loader) finish(path string) error {
 	if l.apex == nil {
 		if l.guess == nil && len(l.batch) > 0 {
-			l.guess = originFromFile(path)
+			l.guess = masterfile.OriginOf(path)
 		}
 		if l.guess == nil && len(l.batch) > 0 {
 			return fmt.Errorf("zone file %s: no SOA and no $ORIGIN say which zone this is: give it as ORIGIN=%s", path, path)
@@ -125,67 +171,4 @@ func (l *loader) setApex(apex []byte) {
 	if apex != nil {
 		l.apex, l.z.Apex = apex, apex
 	}
-}
-
-// read takes in one file.
-func (l *loader) read(f io.Reader, at *place) error {
-	br := bufio.NewReaderSize(f, 64<<10)
-	if magic, _ := br.Peek(2); string(magic) == "\x1f\x8b" {
-		gz, err := gzip.NewReader(br)
-		if err != nil {
-			return fmt.Errorf("gzip: %w", err)
-		}
-		br = bufio.NewReaderSize(gz, 64<<10)
-	}
-	r := &entryReader{r: br, budget: &l.budget}
-	for {
-		e, err := r.next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, errBudget):
-			l.problem(at, r.line+1, "the zone is larger than %d MiB: the rest is not read", maxZoneBytes>>20)
-			return nil
-		case err != nil: // a broken archive, a disk: what came before counts
-			l.problem(at, r.line+1, "read: %v: the rest of the file is lost", err)
-			return nil
-		case e.err != "":
-			l.bad(at, e.line, "%s", e.err)
-		case e.text[0] == '$':
-			l.directive(e, at)
-		default:
-			l.record(e, at)
-		}
-	}
-}
-
-// problem notes something wrong that is not a record.
-func (l *loader) problem(at *place, line int, format string, args ...any) {
-	l.z.problem(at.file, line, format, args...)
-}
-
-// bad notes a record that is not taken.
-func (l *loader) bad(at *place, line int, format string, args ...any) {
-	l.z.Skipped++
-	l.problem(at, line, format, args...)
-}
-
-// originFromFile guesses a zone from the name of its file, as name servers'
-// packages and examples call them: example.com.zone, db.example.com.
-func originFromFile(path string) []byte {
-	base := filepath.Base(path)
-	base = strings.TrimSuffix(base, ".gz")
-	base = strings.TrimSuffix(base, ".signed")
-	for _, ext := range []string{".zone", ".db", ".hosts", ".dns", ".txt"} {
-		base = strings.TrimSuffix(base, ext)
-	}
-	base = strings.TrimPrefix(base, "db.")
-	if strings.ContainsAny(base, " \\$@") {
-		return nil
-	}
-	name, err := dnsname.Parse(base)
-	if err != nil || len(name) == 1 {
-		return nil
-	}
-	return name
 }

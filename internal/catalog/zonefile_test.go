@@ -12,6 +12,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/masterfile"
 	"github.com/picket-dns/picket/internal/pickettest"
 )
 
@@ -280,7 +281,7 @@ func TestZoneFileForms(t *testing.T) {
 
 // TestManyOpenParentheses holds the work that a hostile file makes to a bound.
 func TestManyOpenParentheses(t *testing.T) {
-	l := &loader{budget: maxZoneBytes, generate: maxGenerated}
+	l := &loader{budget: masterfile.MaxBytes, generate: masterfile.MaxGenerated}
 	start := time.Now()
 	z, err := l.load(strings.NewReader(soa+strings.Repeat("a TXT (\n", 1_000_000)), "x", "example.com")
 	if err != nil || z.Skipped == 0 || len(z.Problems) != maxProblems || z.MoreBad == 0 {
@@ -300,7 +301,7 @@ func BenchmarkLoadZoneFile(b *testing.B) {
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		l := &loader{budget: maxZoneBytes, generate: maxGenerated}
+		l := &loader{budget: masterfile.MaxBytes, generate: masterfile.MaxGenerated}
 		if _, err := l.load(strings.NewReader(text.String()), "x", ""); err != nil {
 			b.Fatal(err)
 		}

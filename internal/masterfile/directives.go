@@ -1,4 +1,4 @@
-package catalog
+package masterfile
 
 import (
 	"fmt"
@@ -9,65 +9,70 @@ import (
 )
 
 // directive takes in a line that begins with "$".
-func (l *loader) directive(e entry, at *place) {
+func (r *Reader) directive(e entry, at *place) {
 	word, rest := token(e.text)
 	arg, more := token(rest)
 	switch strings.ToUpper(string(word)) {
 	case "$ORIGIN":
-		name, problem := resolve(arg, at)
+		name, _, problem := resolve(arg, at)
 		if problem != "" {
-			l.problem(at, e.line, "$ORIGIN %q: %s", arg, problem)
+			r.problem(at, e.line, ReasonDirective, "$ORIGIN %q: %s", arg, problem)
 			return
 		}
 		at.origin = name
-		if l.guess == nil {
-			l.guess = name
-		}
+		r.h.Directive("$ORIGIN", name)
 	case "$TTL":
-		if !isTTL(strings.ToUpper(string(arg))) {
-			l.problem(at, e.line, "$TTL %q: a number of seconds, or with units such as 1H30M, is wanted", arg)
+		ttl, ok := parseTTL(strings.ToUpper(string(arg)))
+		if !ok {
+			r.problem(at, e.line, ReasonDirective, "$TTL %q: a number of seconds, or with units such as 1H30M, is wanted", arg)
+			return
 		}
+		r.ttl = ttl
+		r.h.Directive("$TTL", nil)
 	case "$INCLUDE":
-		l.include(e.line, arg, more, at)
+		r.include(e.line, arg, more, at)
 	case "$GENERATE":
-		l.generateNames(e.line, arg, more, at)
+		r.generateNames(e.line, arg, more, at)
 	default:
-		l.problem(at, e.line, "%s is no directive: $ORIGIN, $TTL, $INCLUDE and $GENERATE are", word)
+		r.problem(at, e.line, ReasonDirective, "%s is no directive: $ORIGIN, $TTL, $INCLUDE and $GENERATE are", word)
 	}
 }
 
 // include reads another file. It must lie in the zone file's own folder or below
 // it, without symbolic links on the way: a zone file may come from somebody who
 // is not to read other files.
-func (l *loader) include(line int, arg, rest []byte, at *place) {
+func (r *Reader) include(line int, arg, rest []byte, at *place) {
 	file := strings.Trim(string(arg), `"`)
 	if file == "" {
-		l.problem(at, line, "$INCLUDE without a file")
+		r.problem(at, line, ReasonInclude, "$INCLUDE without a file")
 		return
 	}
 	if at.depth >= maxIncludeDepth {
-		l.problem(at, line, "$INCLUDE %s: nested more than %d deep", file, maxIncludeDepth)
+		r.problem(at, line, ReasonInclude, "$INCLUDE %s: nested more than %d deep", file, maxIncludeDepth)
 		return
 	}
 	inner := place{depth: at.depth + 1, origin: at.origin, owner: at.owner}
 	if tok, _ := token(rest); len(tok) > 0 {
-		name, problem := resolve(tok, at)
+		name, _, problem := resolve(tok, at)
 		if problem != "" {
-			l.problem(at, line, "$INCLUDE %s: origin %q: %s", file, tok, problem)
+			r.problem(at, line, ReasonInclude, "$INCLUDE %s: origin %q: %s", file, tok, problem)
 			return
 		}
 		inner.origin = name
 	}
-	f, err := openWithin(l.folder, file)
+	if r.Folder == "" {
+		r.problem(at, line, ReasonInclude, "$INCLUDE %s: not followed here: give the included file too, with its origin", file)
+		return
+	}
+	f, err := openWithin(r.Folder, file)
 	if err != nil {
-		l.problem(at, line, "$INCLUDE %s: %v", file, err)
+		r.problem(at, line, ReasonInclude, "$INCLUDE %s: %v", file, err)
 		return
 	}
 	defer f.Close()
-	inner.file = filepath.Join(l.folder, filepath.FromSlash(file))
-	if err := l.read(f, &inner); err != nil {
-		l.problem(at, line, "$INCLUDE %s: %v", file, err)
-	}
+	inner.file = filepath.Join(r.Folder, filepath.FromSlash(file))
+	r.h.Directive("$INCLUDE", nil)
+	r.read(f, &inner)
 }
 
 // openWithin opens a file below folder, by a path without ".." and symbolic links.
@@ -106,34 +111,35 @@ func openWithin(folder, file string) (*os.File, error) {
 }
 
 // generateNames expands BIND's "$GENERATE start-stop[/step] lhs [ttl] [class] type rhs".
-func (l *loader) generateNames(line int, span, rest []byte, at *place) {
+func (r *Reader) generateNames(line int, span, rest []byte, at *place) {
 	start, stop, step, ok := parseSpan(string(span))
 	if !ok {
-		l.problem(at, line, "$GENERATE %q: a range such as 1-254 or 0-100/10 is wanted", span)
+		r.problem(at, line, ReasonGenerate, "$GENERATE %q: a range such as 1-254 or 0-100/10 is wanted", span)
 		return
 	}
 	count := (stop-start)/step + 1
-	if count > l.generate {
-		l.problem(at, line, "$GENERATE makes %d names, and %d of the %d that a zone file may make are left: list the names instead",
-			count, l.generate, maxGenerated)
+	if count > r.Generate {
+		r.problem(at, line, ReasonGenerate, "$GENERATE makes %d names, and %d of the %d that a zone file may make are left: list the names instead",
+			count, r.Generate, MaxGenerated)
 		return
 	}
-	l.generate -= count
+	r.Generate -= count
+	r.h.Directive("$GENERATE", nil)
 	lhs, record := token(rest)
-	for i := start; i <= stop; i += step {
+	for i := start; i <= stop && r.err == nil; i += step {
 		name, err := expand(nil, lhs, i)
 		text, err2 := expand(nil, record, i)
 		if err != nil || err2 != nil {
-			l.problem(at, line, "$GENERATE: %v", firstError(err, err2))
+			r.problem(at, line, ReasonGenerate, "$GENERATE: %v", firstError(err, err2))
 			return
 		}
-		owner, problem := resolve(name, at)
+		owner, _, problem := resolve(name, at)
 		if problem != "" {
-			l.problem(at, line, "$GENERATE: owner %q: %s", name, problem)
+			r.problem(at, line, ReasonGenerate, "$GENERATE: owner %q: %s", name, problem)
 			return
 		}
 		at.owner = owner
-		l.recordOf(owner, text, line, at)
+		r.recordOf(owner, text, entry{text: text, line: line}, at)
 	}
 }
 
