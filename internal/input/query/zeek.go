@@ -23,7 +23,7 @@ const (
 )
 
 // zeekField is a column of dns.log that Picket reads.
-type zeekField uint8
+type zeekField = uint8
 
 const (
 	zeekNone zeekField = iota
