@@ -14,17 +14,6 @@ import (
 	"time"
 )
 
-// headBytes is how much of a file's beginning tells it from its successors. A
-// log's first line has its time in it; of dnstap the first message has.
-const headBytes = 512
-
-// Position says how far a followed file has been read, and in which file. It is
-// plain data to be saved as JSON.
-type Position struct {
-	Offset int64  `json:"offset"`
-	Head   []byte `json:"head"` // the file's first bytes, at most 512
-}
-
 // TailConfig says what to follow.
 type TailConfig struct {
 	Path string
