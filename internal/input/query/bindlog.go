@@ -50,7 +50,7 @@ type bindSlot struct {
 
 // bindLog is the state of one decoding.
 type bindLog struct {
-	cut        bindCutter
+	cut        decode.BindCutter
 	opt        decode.Options
 	acct       picket.Accounting
 	sink       picket.QuerySink
@@ -65,7 +65,7 @@ type bindLog struct {
 // security and xfer-out tell the response code of the query just before them;
 // denied and started zone transfers count as queries when there is no query line.
 func BindLog(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
-	d := &bindLog{cut: newBindCutter(opt), opt: opt, acct: acct, sink: sink}
+	d := &bindLog{cut: decode.NewBindCutter(opt), opt: opt, acct: acct, sink: sink}
 	in := decode.NewLines(ctx, r, acct)
 	for {
 		line, err := in.Next(d.head < d.tail)
@@ -98,7 +98,7 @@ func (d *bindLog) take(line []byte, at picket.Position) error {
 		return nil
 	}
 	l := &d.line
-	if reason := d.cut.cut(line, l); reason != "" {
+	if reason := cutBind(&d.cut, line, l); reason != "" {
 		d.acct.Reject(reason, at)
 		return nil
 	}
@@ -163,7 +163,7 @@ func (d *bindLog) find(saw uint8, typed bool) *bindSlot {
 		q := &s.q
 		// A denial may be reported as such and as a failed query, so a slot made
 		// by a denial line takes the failure's line but no second denial.
-		if s.saw&saw != 0 || (s.saw&sawQuery == 0 && saw != sawFailed) || q.ClientPort != l.port || q.Client != l.client {
+		if s.saw&saw != 0 || (s.saw&sawQuery == 0 && saw != sawFailed) || q.ClientPort != l.Port || q.Client != l.Client {
 			continue
 		}
 		if typed && q.Type != typ || !typed && q.Type != typeAXFR && q.Type != typeIXFR {
@@ -180,11 +180,11 @@ func (d *bindLog) find(saw uint8, typed bool) *bindSlot {
 // add makes a query of the line and holds it.
 func (d *bindLog) add(saw uint8, at picket.Position) error {
 	l := &d.line
-	if !l.timed {
+	if !l.Timed {
 		d.acct.Reject(decode.ReasonNoTime, at)
 		return nil
 	}
-	if err := d.release(d.ripe(l.time)); err != nil {
+	if err := d.release(d.ripe(l.Time)); err != nil {
 		return err
 	}
 	s := &d.ring[d.tail%bindRing]
@@ -245,9 +245,9 @@ func (d *bindLog) fill(q *picket.Query) (reason string) {
 	if name == nil {
 		name = make([]byte, 0, 256)
 	}
-	*q = picket.Query{Time: l.time, Client: l.client, ClientPort: l.port, Rcode: picket.RcodeUnknown,
+	*q = picket.Query{Time: l.Time, Client: l.Client, ClientPort: l.Port, Rcode: picket.RcodeUnknown,
 		Name: name[:0], Sensor: d.opt.Sensor}
-	if l.signed {
+	if l.Signed() {
 		q.Flags |= picket.FlagTSIG
 	}
 	if !decode.SetName(q, l.name) {
@@ -342,7 +342,7 @@ func bindSubnet(b []byte) netip.Prefix {
 
 // DetectBindLog looks for lines that only BIND writes.
 func DetectBindLog(head []byte) int {
-	cut := newBindCutter(decode.Options{})
+	cut := decode.NewBindCutter(decode.Options{})
 	var l bindLine
 	hits, lines := 0, 0
 	decode.EachLine(head, func(line []byte) bool {
@@ -350,7 +350,7 @@ func DetectBindLog(head []byte) int {
 			return true
 		}
 		lines++
-		if cut.cut(line, &l); l.kind != bindOther && l.kind != bindClient {
+		if cutBind(&cut, line, &l); l.kind != bindOther && l.kind != bindClient {
 			hits++
 		}
 		return lines < 2000 && hits < 20

@@ -2,8 +2,6 @@ package query
 
 import (
 	"bytes"
-	"net/netip"
-	"time"
 
 	"github.com/picket-dns/picket/internal/input/decode"
 )
@@ -25,13 +23,8 @@ const (
 // bindLine is one line of a BIND log, cut but not interpreted. The slices point
 // into the line.
 type bindLine struct {
+	decode.BindHead
 	kind             bindKind
-	time             int64 // Unix nanoseconds; valid when timed
-	timed            bool
-	client           netip.Addr
-	port             uint16
-	signed           bool   // the client part names a TSIG key
-	pointer          []byte // client object, "" before 9.11
 	name, class, typ []byte // presentation form
 	flags            []byte // +E(0)K and the like
 	server           []byte
@@ -39,149 +32,27 @@ type bindLine struct {
 	rcode            []byte
 }
 
-// bindCutter cuts lines; it owns the clock for times without a zone.
-type bindCutter struct {
-	clock decode.Clock
-	now   func() time.Time
-}
-
-func newBindCutter(opt decode.Options) bindCutter {
-	c := bindCutter{clock: decode.NewClock(opt), now: opt.Now}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	return c
-}
-
-// cut reads one line. A reason means that the line speaks of a query but cannot
-// be read.
-func (c *bindCutter) cut(line []byte, out *bindLine) (reason string) {
+// cutBind reads one line. A reason means that the line speaks of a query but
+// cannot be read.
+func cutBind(c *decode.BindCutter, line []byte, out *bindLine) (reason string) {
 	*out = bindLine{}
 	if len(line) == 0 || line[0] == ' ' || line[0] == '\t' || line[0] == '#' {
 		return ""
 	}
-	line = skipPriority(line)
-	rest := line
-	if t, n := c.stamp(rest); n > 0 {
-		out.time, out.timed = t, true
-		rest = rest[n:]
-	}
-	badPeer := ""
-	for tries, from := 0, 0; tries < 3; tries++ { // a host may be called client
-		i := bytes.Index(rest[from:], []byte("client "))
-		if i < 0 {
-			break
-		}
-		i += from
-		from = i + len("client ")
-		if i > 0 && rest[i-1] != ' ' {
-			continue
-		}
-		body := rest[from:]
-		n, ok := out.peer(body)
-		if !ok {
-			if bytes.Contains(body, []byte(": query: ")) && bytes.IndexByte(body, '#') >= 0 {
-				badPeer = decode.ReasonAddress
-			}
-			continue
-		}
-		c.innerStamp(rest[:i], out)
-		return out.message(body[n:])
+	rest, ok := c.Cut(line, &out.BindHead)
+	if ok {
+		return out.message(rest)
 	}
 	if i := bytes.Index(rest, []byte("denied AXFR from [")); i >= 0 {
-		c.innerStamp(rest[:i], out)
+		c.InnerStamp(rest[:i], &out.BindHead)
 		return out.bind8(rest[i+len("denied AXFR from ["):])
 	}
-	return badPeer
-}
-
-// skipPriority drops a syslog priority <123> and the version of RFC 5424 §6.2.2.
-func skipPriority(line []byte) []byte {
-	if len(line) < 3 || line[0] != '<' {
-		return line
-	}
-	i := 1
-	for i < len(line) && i < 5 && decode.Digit(line[i]) {
-		i++
-	}
-	if i == 1 || i >= len(line) || line[i] != '>' {
-		return line
-	}
-	line = line[i+1:]
-	if len(line) > 2 && line[0] == '1' && line[1] == ' ' {
-		line = line[2:]
-	}
-	return line
-}
-
-// stamp reads a time in any of the spellings at the start of b.
-func (c *bindCutter) stamp(b []byte) (ns int64, n int) {
-	if len(b) < 14 {
-		return 0, 0
-	}
-	if !decode.Digit(b[0]) {
-		return c.clock.SyslogTime(b, c.now())
-	}
-	if b[2] == '-' {
-		return c.clock.BindTime(b)
-	}
-	return c.clock.IsoTime(b)
-}
-
-// innerStamp looks for BIND's own time within the header that a log shipper put
-// in front; it is the more precise one, and the server's. The last one counts.
-func (c *bindCutter) innerStamp(header []byte, out *bindLine) {
-	for i := 0; i+19 <= len(header); i++ {
-		if (i == 0 || header[i-1] == ' ') && decode.Digit(header[i]) {
-			if t, n := c.stamp(header[i:]); n > 0 {
-				out.time, out.timed = t, true
-				i += n
-			}
+	if i := bytes.Index(rest, []byte("client ")); i >= 0 && (i == 0 || rest[i-1] == ' ') {
+		if body := rest[i:]; bytes.Contains(body, []byte(": query: ")) && bytes.IndexByte(body, '#') >= 0 {
+			return decode.ReasonAddress
 		}
 	}
-}
-
-// peer reads "[@0x…] ADDRESS#PORT[/key NAME][ (QNAME)]: [view NAME: ]" and
-// returns the offset of the message after it.
-func (l *bindLine) peer(b []byte) (n int, ok bool) {
-	i := 0
-	if len(b) > 1 && b[0] == '@' {
-		sp := bytes.IndexByte(b, ' ')
-		if sp < 0 {
-			return 0, false
-		}
-		l.pointer, i = b[1:sp], sp+1
-	}
-	hash := bytes.IndexByte(b[i:min(len(b), i+64)], '#')
-	if hash < 0 {
-		return 0, false
-	}
-	if l.client, ok = decode.ParseAddr(b[i : i+hash]); !ok {
-		return 0, false
-	}
-	i += hash + 1
-	j := i
-	for j < len(b) && decode.Digit(b[j]) {
-		j++
-	}
-	port, ok := decode.ParseUint(b[i:j], 65535)
-	if !ok {
-		return 0, false
-	}
-	l.port = uint16(port)
-	// Names are escaped in BIND's logs, so a blank does not occur within one.
-	colon := bytes.Index(b[j:], []byte(": "))
-	if colon < 0 {
-		return 0, false
-	}
-	l.signed = bytes.HasPrefix(b[j:], []byte("/key "))
-	i = j + colon + 2
-	if bytes.HasPrefix(b[i:], []byte("view ")) {
-		if colon = bytes.Index(b[i:], []byte(": ")); colon >= 0 {
-			i += colon + 2
-		}
-	}
-	return i, true
+	return ""
 }
 
 // message tells the messages about a client apart.
@@ -316,7 +187,7 @@ func (l *bindLine) bind8(b []byte) (reason string) {
 		return decode.ReasonAddress
 	}
 	var ok bool
-	if l.client, ok = decode.ParseAddr(b[:end]); !ok {
+	if l.Client, ok = decode.ParseAddr(b[:end]); !ok {
 		return decode.ReasonAddress
 	}
 	b = b[end+2:]
@@ -333,7 +204,7 @@ func (l *bindLine) bind8(b []byte) (reason string) {
 	if to < 0 {
 		return decode.ReasonTruncated
 	}
-	l.kind, l.port, l.name = bindDenied, uint16(port), b[from+1:from+1+to]
+	l.kind, l.Port, l.name = bindDenied, uint16(port), b[from+1:from+1+to]
 	l.class, l.typ, l.rcode = []byte("IN"), []byte("AXFR"), []byte("REFUSED")
 	return ""
 }
