@@ -232,20 +232,19 @@ func TestInspectRow(t *testing.T) {
 func TestDecodeSinkError(t *testing.T) {
 	boom := errors.New("boom")
 	for _, f := range Formats() {
-		if f.Kind != picket.KindQuery || f.Name == "pcap" || f.Name == "dnstap" {
+		if f.Kind != picket.KindQuery {
 			continue
 		}
-		text := map[string]string{"bind-log": bindLine, "ndjson": `{"time":1,"name":"a"}`,
-			"suricata-eve": `{"timestamp":"2017-03-06T06:54:06+0000","event_type":"dns","src_ip":"10.0.0.1","dest_ip":"10.0.0.2","dest_port":53,"dns":{"type":"query","rrname":"a","rrtype":"A"}}`,
-			"zeek-dns":     `{"ts":1.5,"id.orig_h":"10.0.0.1","id.resp_p":53,"query":"a"}`}[f.Name]
-		_, err := DecodeQueries(context.Background(), strings.NewReader(text), f.Name, decode.Options{}, NewCounter(),
+		sample := sampleOf(t, f.Name)
+		text, opt := string(sample.bytes), sample.options(t)
+		_, err := DecodeQueries(context.Background(), strings.NewReader(text), f.Name, opt, NewCounter(),
 			picket.QuerySinkFunc(func(*picket.Query) error { return boom }))
 		if err != boom { //nolint:errorlint // returned as it is
 			t.Errorf("%s: %v", f.Name, err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, err := DecodeQueries(ctx, strings.NewReader(text), f.Name, decode.Options{}, NewCounter(),
+		if _, err := DecodeQueries(ctx, strings.NewReader(text), f.Name, opt, NewCounter(),
 			picket.QuerySinkFunc(func(*picket.Query) error { return nil })); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: cancelled: %v", f.Name, err)
 		}

@@ -63,8 +63,8 @@ func TestSharedSamples(t *testing.T) {
 			first:   "2026-04-16T12:08:59.967Z", last: "2026-04-16T12:09:11.65Z",
 			sample: `"client":"127.0.0.1","client_port":56830,"transport":"tcp","name":"drop.rpz.example.com","type":"AXFR","class":"IN","rcode":"NOERROR"`},
 
-		{file: "dnstap/bind9--correct_query_nanosec.dnstap", format: "dnstap", err: "bare protobuf message without Frame Streams"},
-		{file: "dnstap/bind9--query_time_nanosec_big.dnstap", format: "dnstap", err: "bare protobuf message without Frame Streams"},
+		{file: "dnstap/bind9--correct_query_nanosec.dnstap", format: "dnstap-message", skipped: map[string]int64{"CLIENT_QUERY": 1}},
+		{file: "dnstap/bind9--query_time_nanosec_big.dnstap", format: "dnstap-message", skipped: map[string]int64{"CLIENT_QUERY": 1}},
 		{file: "dnstap/bind9--large-answer.fstrm", format: "dnstap", accepted: 1, first: "2019-06-28T10:23:32.748943Z", last: "2019-06-28T10:23:32.748943Z",
 			sample: `{"time":"2019-06-28T10:23:32.748943Z","client":"::1","client_port":46075,"server":"::1","transport":"udp","name":"example","type":"A","class":"IN","rcode":"NOERROR","flags":["response","aa","header"],"answers":48}`},
 		{file: "dnstap/dns-collector--dnstap.fstrm", format: "dnstap", skipped: map[string]int64{"CLIENT_QUERY": 1, "CLIENT_RESPONSE": 1}},
@@ -158,7 +158,7 @@ func TestNotQueryFormats(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", file, err)
 			}
-			for _, mine := range []string{"dnstap", "bind-log", "zeek-dns", "suricata-eve", "ndjson"} {
+			for _, mine := range []string{"dnstap", "dnstap-message", "powerdns-protobuf", "bind-log", "zeek-dns", "suricata-eve", "ndjson"} {
 				if got, ok := ByName(mine); ok && got.Detect(head) > 0 {
 					t.Errorf("%s/%s is taken for %s", dir, filepath.Base(file), mine)
 				}

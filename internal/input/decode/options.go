@@ -14,6 +14,9 @@ type Options struct {
 	// Servers, when not empty, are the only addresses that count as authoritative
 	// servers in packet captures; else whoever is addressed at a port in Ports.
 	Servers []netip.Prefix
+	// Client has dnstap's CLIENT_QUERY and CLIENT_RESPONSE count too: for front ends
+	// of authoritative servers, such as dnsdist, which report what they see so.
+	Client bool
 	// Location is the time zone of formats that write local time without one; nil
 	// means UTC, and that Note is told so.
 	Location *time.Location

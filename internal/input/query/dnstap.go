@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -28,21 +27,36 @@ const (
 // been seen, or it has waited for opt.ResponseTimeout of event time, or the
 // stream is idle or at its end.
 func Dnstap(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
-	d := newDnstapDecoder(opt, acct, sink)
-	in := &frames{Lines: decode.NewLines(ctx, r, acct)}
+	d := &dnstapDecoder{pairing: newPairing(opt, acct, sink), asInput: framedDnstap}
+	in := &frames{feed: feed{Lines: decode.NewLines(ctx, r, acct)}}
 	in.peer, _ = r.(io.Writer)
+	return d.run(in.nextFrame, d.frame)
+}
+
+// DnstapMessage decodes dnstap without Frame Streams: one message that is the
+// whole input, as message queues carry them, or a stream of messages each with
+// its length in front (16 bits), as dnsdist writes to a remote logger. What
+// becomes of a message is as in Dnstap.
+func DnstapMessage(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
+	d := &dnstapDecoder{pairing: newPairing(opt, acct, sink), asInput: prefixedRecord}
+	in := newPrefixed(ctx, r, acct, "dnstap-message", bareDnstap, tapStart)
+	return d.run(in.next, d.frame)
+}
+
+// run takes messages from next to the stream's end.
+func (p *pairing) run(next func(held bool) ([]byte, int64, error), take func(msg []byte, at int64) error) error {
 	for {
-		frame, at, err := in.nextFrame(d.pend.head != d.pend.tail)
+		msg, at, err := next(p.held())
 		switch {
 		case errors.Is(err, decode.ErrIdle):
-			err = d.pend.flush()
+			err = p.pend.flush()
 		case err != nil:
-			if ferr := d.pend.flush(); ferr != nil {
+			if ferr := p.pend.flush(); ferr != nil {
 				return ferr
 			}
 			return decode.Ended(err)
 		default:
-			err = d.frame(frame, at)
+			err = take(msg, at)
 		}
 		if err != nil {
 			return err
@@ -52,90 +66,20 @@ func Dnstap(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Ac
 
 func pos(offset int64) picket.Position { return picket.Position{Offset: offset} }
 
-// dnstapDecoder is the state of one Dnstap call.
+// dnstapDecoder is the state of one Dnstap or DnstapMessage call.
 type dnstapDecoder struct {
-	acct picket.Accounting
-	sink picket.QuerySink
-	opt  decode.Options
-	wait int64
-	seed maphash.Seed
-
-	clock   clock
-	pend    *pending
-	late    stamps
-	sensors interned
-	runs    []sensorRun // who reported the pending queries, in their order
-	runAt   int
+	*pairing
+	asInput func(buf, message []byte) []byte // a rejected message as an input of its own
 
 	tap tapRecord
 	msg Message
-	q   picket.Query
 	key [21]byte
-
-	record []byte // of rejected frames
 }
 
-// sensorRun is a number of pending queries in a row of one sensor.
-type sensorRun struct {
-	sensor string
-	n      int
-}
-
-func newDnstapDecoder(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) *dnstapDecoder {
-	d := &dnstapDecoder{acct: acct, sink: sink, opt: opt, wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(),
-		late: newStamps(1<<14, 30)}
-	if d.wait <= 0 {
-		d.wait = int64(defaultAnswerWait)
-	}
-	d.clock.limit = max(int64(time.Minute), 2*d.wait)
-	d.pend = newPending("", d.emit)
-	return d
-}
-
-// emit hands a query on.
-func (d *dnstapDecoder) emit(q *picket.Query, s *slot) error {
-	if s.echo || q.Flags&picket.FlagResponse == 0 {
-		d.late.mark(s.lateKey(q.Name), s.deadline)
-	}
-	if s.ends.server == ([16]byte{}) {
-		q.Server = netip.Addr{}
-	}
-	run := &d.runs[d.runAt]
-	q.Sensor = run.sensor
-	if run.n--; run.n == 0 {
-		if d.runAt++; d.runAt == len(d.runs) {
-			d.runs, d.runAt = d.runs[:0], 0
-		}
-	}
-	d.acct.Accept(q.Time)
-	return d.sink.Query(q)
-}
-
-// reported notes the sensor of a query just added.
-func (d *dnstapDecoder) reported(sensor string) {
-	if n := len(d.runs); n > d.runAt && d.runs[n-1].sensor == sensor {
-		d.runs[n-1].n++
-		return
-	}
-	if d.runAt > 256 && d.runAt > len(d.runs)/2 {
-		d.runs = d.runs[:copy(d.runs, d.runs[d.runAt:])]
-		d.runAt = 0
-	}
-	d.runs = append(d.runs, sensorRun{sensor, 1})
-}
-
-func (d *dnstapDecoder) sensor() string {
-	if d.opt.Sensor != "" || string(d.tap.identity) == "-" {
-		return d.opt.Sensor
-	}
-	return d.sensors.get(d.tap.identity)
-}
-
-// reject tells of a data frame that cannot be used, with the frame as a stream of
-// its own.
-func (d *dnstapDecoder) reject(reason string, frame []byte, at int64) {
+// reject tells of a message that cannot be used.
+func (d *dnstapDecoder) reject(reason string, msg []byte, at int64) {
 	p := picket.Position{Offset: at}
-	if b := framedRecord(d.record, dnstapContentType, frame); b != nil {
+	if b := d.asInput(d.record, msg); b != nil {
 		d.record, p.Record = b, b
 	}
 	d.acct.Reject(reason, p)
@@ -152,8 +96,8 @@ func (d *dnstapDecoder) frame(b []byte, at int64) error {
 		d.acct.Skip(skipTapPayload)
 		return nil
 	}
-	response := t.typ == tapAuthResponse
-	if !response && t.typ != tapAuthQuery {
+	response := t.typ == tapAuthResponse || d.opt.Client && t.typ == tapClientResponse
+	if !response && t.typ != tapAuthQuery && !(d.opt.Client && t.typ == tapClientQuery) {
 		name := skipTapType
 		if t.typ > 0 && t.typ < uint64(len(tapTypes)) {
 			name = tapTypes[t.typ]
@@ -168,10 +112,7 @@ func (d *dnstapDecoder) frame(b []byte, at int64) error {
 	if reason != "" {
 		d.reject(reason, b, at)
 	}
-	if d.pend.err != nil {
-		return d.pend.err
-	}
-	return d.pend.expire(d.clock.now)
+	return d.settle()
 }
 
 // message takes the DNS message of d.tap.
@@ -219,7 +160,7 @@ func (d *dnstapDecoder) message(e *endpoints, response bool) (reason string) {
 		return reason
 	}
 	m.FillQuery(&d.q)
-	if seq, s := d.add(hash, e, event); s != nil {
+	if seq, s := d.add(hash, e, event, t.identity); s != nil {
 		d.pend.wait(seq, s)
 	}
 	return ""
@@ -234,19 +175,6 @@ func (d *dnstapDecoder) hash(e *endpoints, id uint16) uint64 {
 	binary.LittleEndian.PutUint16(k[18:], id)
 	k[20] = byte(e.transport)
 	return maphash.Bytes(d.seed, k[:])
-}
-
-// add makes d.q pending; s is nil when the sink has failed.
-func (d *dnstapDecoder) add(hash uint64, e *endpoints, event int64) (seq uint64, s *slot) {
-	seq, s, err := d.pend.add(&d.q)
-	if err != nil {
-		d.pend.err = err
-		return 0, nil
-	}
-	s.time, s.deadline = event, d.clock.now+d.wait
-	s.hash, s.ends, s.echo = hash, *e, false
-	d.reported(d.sensor())
-	return seq, s
 }
 
 // response takes the response in d.msg.
@@ -276,33 +204,16 @@ func (d *dnstapDecoder) response(hash uint64, e *endpoints, event int64) (reason
 		return reason
 	}
 	key := (&slot{hash: hash, typ: m.Type}).lateKey(m.Name)
-	if d.late.within(key, d.clock.now, int64(tapLate)) {
-		d.acct.Skip(skipLate)
-		d.markTransfer(key, m.Type)
+	if d.isLate(key, m.Type) {
 		return ""
 	}
 	d.echo()
 	m.FillResponse(&d.q)
-	if seq, s := d.add(hash, e, event); s != nil {
+	if seq, s := d.add(hash, e, event, d.tap.identity); s != nil {
 		s.echo = true
 		d.answer(seq, s)
 	}
 	return ""
-}
-
-// answer completes a pending query with what was read into d.q.
-func (d *dnstapDecoder) answer(seq uint64, s *slot) {
-	d.markTransfer(s.lateKey(d.q.Name), s.typ)
-	if err := d.pend.answer(seq, &d.q); err != nil {
-		d.pend.err = err
-	}
-}
-
-// markTransfer has the further messages of a zone transfer known for what they are.
-func (d *dnstapDecoder) markTransfer(key uint64, typ uint16) {
-	if typ == typeAXFR || typ == typeIXFR {
-		d.late.mark(key, d.clock.now)
-	}
 }
 
 // echo fills d.q for a response without its query: from the query that some

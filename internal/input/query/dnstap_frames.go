@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/picket-dns/picket/internal/input/decode"
 )
 
 // Frame Streams, as the fstrm library defines them: every frame has its length
@@ -33,42 +31,16 @@ const reasonFrame = "frame too large"
 var dnstapContentType = []byte("protobuf:dnstap.Dnstap")
 
 var (
-	errBareDnstap = errors.New("dnstap: a bare protobuf message without Frame Streams around it; " +
-		"what is wanted is a Frame Streams file or socket, as the name servers' dnstap writes it")
-	errNotFrames = errors.New("dnstap: no Frame Streams start frame at the beginning")
+	errBareDnstap = errors.New("dnstap: a bare protobuf message without Frame Streams around it; format dnstap-message reads it")
+	errNotFrames  = errors.New("dnstap: no Frame Streams start frame at the beginning")
 )
 
 // frames reads Frame Streams from the buffer of lines.
 type frames struct {
-	*decode.Lines
-	base   int64     // offset in the input of the buffer's first unread byte
+	feed
 	peer   io.Writer // who is answered in a handshake, nil when nobody can be
 	duplex bool      // the handshake has begun
 	begun  bool      // a start frame has been seen and no stop frame since
-}
-
-// need makes n bytes available at f.at. io.EOF means that there are none at
-// all, io.ErrUnexpectedEOF that there are too few.
-func (f *frames) need(n int, held bool) error {
-	for f.End-f.At < n {
-		if f.Err != nil {
-			if f.Err == io.EOF && f.End > f.At {
-				return io.ErrUnexpectedEOF
-			}
-			return f.Err
-		}
-		if err := f.Fill(held); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (f *frames) take(n int) []byte {
-	b := f.Buf[f.At : f.At+n]
-	f.At += n
-	f.base += int64(n)
-	return b
 }
 
 // nextFrame returns the next data frame and its offset; io.EOF ends the stream.
@@ -120,19 +92,6 @@ func (f *frames) cut(err error) error {
 		return fmt.Errorf("dnstap: stream ends within the frame at offset %d: %w", f.base, err)
 	}
 	return err
-}
-
-func (f *frames) discard(n int64) error {
-	for n > 0 {
-		if err := f.need(1, false); err != nil {
-			if err == io.EOF {
-				return io.ErrUnexpectedEOF
-			}
-			return err
-		}
-		n -= int64(len(f.take(int(min(n, int64(f.End-f.At))))))
-	}
-	return nil
 }
 
 // control takes a control frame.
@@ -218,9 +177,10 @@ func (f *frames) send(kind uint32) error {
 	return nil
 }
 
-// framedRecord returns a data frame as a stream of its own: start frame, the
+// framedDnstap returns a data frame as a stream of its own: start frame, the
 // frame, stop frame. It is nil when the frame is too large. buf is used again.
-func framedRecord(buf, contentType, frame []byte) []byte {
+func framedDnstap(buf, frame []byte) []byte {
+	contentType := dnstapContentType
 	if len(frame) > maxRecord-128 {
 		return nil
 	}
@@ -251,7 +211,7 @@ func bareDnstap(b []byte) bool {
 }
 
 // DetectDnstap knows Frame Streams of any content type by their first frame, so
-// that the wrong content type is told as such, and a bare dnstap message.
+// that the wrong content type is told as such.
 func DetectDnstap(head []byte) int {
 	if len(head) >= 12 && binary.BigEndian.Uint32(head) == 0 {
 		n, kind := binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
@@ -259,8 +219,19 @@ func DetectDnstap(head []byte) int {
 			return 100
 		}
 	}
-	if bareDnstap(head) {
-		return 60
-	}
 	return 0
 }
+
+// tapStart reports whether a dnstap message can begin with this byte: the tag of
+// one of the five fields of message Dnstap.
+func tapStart(b byte) bool {
+	switch b {
+	case 1<<3 | 2, 2<<3 | 2, 3<<3 | 2, 14<<3 | 2, 15 << 3:
+		return true
+	}
+	return false
+}
+
+// DetectDnstapMessage knows one dnstap message, or the first of several with
+// their lengths in front.
+func DetectDnstapMessage(head []byte) int { return detectPrefixed(head, bareDnstap) }

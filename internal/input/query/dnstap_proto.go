@@ -156,8 +156,10 @@ var tapTypes = [...]string{1: "AUTH_QUERY", "AUTH_RESPONSE", "RESOLVER_QUERY", "
 	"TOOL_RESPONSE", "UPDATE_QUERY", "UPDATE_RESPONSE"}
 
 const (
-	tapAuthQuery    = 1
-	tapAuthResponse = 2
+	tapAuthQuery      = 1
+	tapAuthResponse   = 2
+	tapClientQuery    = 5
+	tapClientResponse = 6
 )
 
 // tapTransports are Message.SocketProtocol in dnstap.proto; DNSCrypt counts as

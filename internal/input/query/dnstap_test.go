@@ -38,7 +38,7 @@ var tapEpoch = time.Unix(1_700_000_000, 0)
 // bytes encodes the message by the official bindings.
 func (m tapMsg) bytes(t testing.TB) []byte {
 	t.Helper()
-	response := m.typ == dnstap.Message_AUTH_RESPONSE
+	response := m.typ == dnstap.Message_AUTH_RESPONSE || m.typ == dnstap.Message_CLIENT_RESPONSE
 	if m.qtype == 0 {
 		m.qtype = dnsmessage.TypeA
 	}

@@ -39,22 +39,41 @@ var binarySamples = map[string]func(*testing.T) []byte{
 			testFlow.ip(1, 0, []byte{8, 0, 0, 0}))
 		return c.b
 	},
-	"dnstap/sample.fstrm": func(t *testing.T) []byte {
-		ms := []tapMsg{
-			{typ: tapQ, id: 1, port: 40000, name: "Www.example.com.", at: 0.25, identity: "ns1.example.com"},
-			{typ: tapR, id: 1, port: 40000, name: "www.example.com.", at: 0.5, identity: "ns1.example.com"},
-			{typ: tapQ, id: 2, port: 40001, name: "vpn.example.com.", at: 1, identity: "ns1.example.com"},
-			{typ: tapR, id: 2, port: 40001, name: "vpn.example.com.", rcode: 3, at: 1.001, identity: "ns1.example.com"},
-			{typ: tapQ, id: 3, port: 40002, name: "mail.example.com.", at: 2, identity: "ns1.example.com"},
-			{typ: 5, id: 4, port: 40003, name: "resolver.example.net.", at: 3, identity: "ns1.example.com"},
-			{typ: tapQ, id: 5, port: 40004, name: "odd.example.com.", at: 4, identity: "ns1.example.com", change: badNanos},
-		}
-		var frames [][]byte
-		for _, m := range ms {
-			frames = append(frames, m.bytes(t))
-		}
-		return tapStream(t, frames...)
+	"dnstap/sample.fstrm":       func(t *testing.T) []byte { return tapStream(t, tapSample(t)...) },
+	"dnstap-message/sample.bin": func(t *testing.T) []byte { return lengthFirst(tapSample(t)...) },
+	"powerdns-protobuf/sample.bin": func(*testing.T) []byte {
+		q := pbMsg{typ: pdnsQuery, uuid: "a", sec: pbSec, usec: 250_000, name: "Www.example.com.", qtype: 28, proto: 1, port: 40000, id: 1, identity: "front1"}
+		r := q
+		r.typ, r.usec, r.owners = pdnsResponse, 251_000, []string{"www.example.com."}
+		v := pbMsg{typ: pdnsQuery, uuid: "b", sec: pbSec + 1, name: "vpn.example.com.", qtype: 1, proto: 3, port: 40001, id: 2, identity: "front1",
+			from: newFlow("2001:db8::7", "::", 0, 0).src.AsSlice(), flags: true, header: bitRD, isEDNS: true, ttl: 0x8000}
+		w := v
+		w.typ, w.usec, w.rcode, w.header, w.isEDNS = pdnsResponse, 1000, 3, bitQR|bitAA|bitRD, false
+		m := pbMsg{typ: pdnsQuery, uuid: "c", sec: pbSec + 2, name: "mail.example.com.", qtype: 15, proto: 2, port: 40002, id: 3, identity: "front1"}
+		out := m
+		out.typ, out.uuid = 3, "d"
+		bad := m
+		bad.uuid, bad.name = "e", "a..example.com."
+		return lengthFirst(q.bytes(), r.bytes(), v.bytes(), w.bytes(), m.bytes(), out.bytes(), bad.bytes())
 	},
+}
+
+// tapSample is a name server's dnstap.
+func tapSample(t *testing.T) [][]byte {
+	ms := []tapMsg{
+		{typ: tapQ, id: 1, port: 40000, name: "Www.example.com.", at: 0.25, identity: "ns1.example.com"},
+		{typ: tapR, id: 1, port: 40000, name: "www.example.com.", at: 0.5, identity: "ns1.example.com"},
+		{typ: tapQ, id: 2, port: 40001, name: "vpn.example.com.", at: 1, identity: "ns1.example.com"},
+		{typ: tapR, id: 2, port: 40001, name: "vpn.example.com.", rcode: 3, at: 1.001, identity: "ns1.example.com"},
+		{typ: tapQ, id: 3, port: 40002, name: "mail.example.com.", at: 2, identity: "ns1.example.com"},
+		{typ: 5, id: 4, port: 40003, name: "resolver.example.net.", at: 3, identity: "ns1.example.com"},
+		{typ: tapQ, id: 5, port: 40004, name: "odd.example.com.", at: 4, identity: "ns1.example.com", change: badNanos},
+	}
+	var frames [][]byte
+	for _, m := range ms {
+		frames = append(frames, m.bytes(t))
+	}
+	return frames
 }
 
 // TestBinarySamples: the samples are what is written here.

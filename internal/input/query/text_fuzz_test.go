@@ -90,11 +90,22 @@ func FuzzDnstap(f *testing.F) {
 	fuzzDecoder(f, Dnstap, string(tapStream(f, q, r)), string(tapStream(f, r)), string(q))
 }
 
+func FuzzDnstapMessage(f *testing.F) {
+	q, r := tapMsg{typ: tapQ, id: 1, name: "a.example.", identity: "ns"}.bytes(f), tapMsg{typ: tapR, id: 1, name: "a.example."}.bytes(f)
+	fuzzDecoder(f, DnstapMessage, string(lengthFirst(q, r)), string(q))
+}
+
+func FuzzPowerDNS(f *testing.F) {
+	q := pbMsg{typ: pdnsQuery, uuid: "a", sec: pbSec, name: "a.example.", qtype: 1, proto: 1, flags: true, isEDNS: true, subnet: []byte{1, 2, 0, 0}}
+	r := pbMsg{typ: pdnsResponse, uuid: "a", sec: pbSec, name: "a.example.", qtype: 1, proto: 1, owners: []string{"b.", "c."}}
+	fuzzDecoder(f, PowerDNS, string(lengthFirst(q.bytes(), r.bytes())), string(q.bytes()))
+}
+
 func FuzzDetect(f *testing.F) {
 	f.Add([]byte(bindBenchLine))
 	f.Add([]byte("{\"a\":{\"b\":[]}}\n{"))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		for _, detect := range []func([]byte) int{DetectBindLog, DetectDnstap, DetectNDJSON, DetectSuricataDNS, DetectZeekDNS} {
+		for _, detect := range []func([]byte) int{DetectBindLog, DetectDnstap, DetectDnstapMessage, DetectPowerDNS, DetectNDJSON, DetectSuricataDNS, DetectZeekDNS} {
 			detect(b)
 		}
 	})
@@ -116,7 +127,7 @@ func FuzzAddr(f *testing.F) {
 
 // TestMemoryBounded: endless lines and names do not make a decoder grow.
 func TestMemoryBounded(t *testing.T) {
-	for name, d := range map[string]Decode{"bind": BindLog, "zeek": ZeekDNS, "suricata": SuricataDNS, "ndjson": NDJSON, "dnstap": Dnstap} {
+	for name, d := range map[string]Decode{"bind": BindLog, "zeek": ZeekDNS, "suricata": SuricataDNS, "ndjson": NDJSON, "dnstap": Dnstap, "dnstap-message": DnstapMessage, "powerdns": PowerDNS} {
 		for _, lead := range []string{"", "{\"name\":\"", "#fields\t", "20-Sep-2024 10:20:26.751 client 1.2.3.4#5: query: ", "\x00\x00\x00\x00"} {
 			var before, after runtime.MemStats
 			runtime.GC()

@@ -1,0 +1,213 @@
+package query
+
+import (
+	"math/bits"
+
+	"github.com/picket-dns/picket"
+)
+
+const (
+	reasonMicros    = "microseconds out of range"
+	skipPdnsType    = "unknown PowerDNS message type"
+	pdnsQuery       = 1
+	pdnsResponse    = 2
+	pdnsRcodeFailed = 65536 // in place of a response code: nobody answered
+)
+
+// pdnsTypes are the names of PBDNSMessage.Type; the latter two are what a
+// resolver asks others.
+var pdnsTypes = [...]string{pdnsQuery: "DNSQueryType", pdnsResponse: "DNSResponseType", 3: "DNSOutgoingQueryType", 4: "DNSIncomingResponseType"}
+
+// pdnsTransports are PBDNSMessage.SocketProtocol; DNSCrypt counts as what carries
+// it, DNS over HTTP/3 as HTTPS.
+var pdnsTransports = [...]picket.Transport{1: picket.TransportUDP, picket.TransportTCP, picket.TransportTLS,
+	picket.TransportHTTPS, picket.TransportUDP, picket.TransportTCP, picket.TransportQUIC, picket.TransportHTTPS}
+
+// pdnsRecord is one PBDNSMessage of dnsmessage.proto: the fields that Picket
+// reads. Slices point into the message.
+type pdnsRecord struct {
+	typ              uint64
+	id               []byte // a UUID that query and response share
+	identity         []byte
+	protocol         uint64
+	client, server   []byte
+	clientPort       uint64
+	time, queryTime  pdnsTime // of this message; in a response, of its query
+	msgID            uint64
+	asked            bool // there is a question
+	name             []byte
+	qtype, class     uint64
+	subnet           []byte
+	flags            uint64 // the header's second word as it lies in a little-endian machine's memory
+	edns             uint64 // the OPT record's TTL likewise
+	hasFlags, isEDNS bool
+	answered         bool // there is a response
+	rcode            uint64
+	answers          int
+	owner            []byte // of the first answer
+}
+
+type pdnsTime struct {
+	sec, usec uint64
+	set       bool
+}
+
+// nanos returns Unix nanoseconds; a reason when out of range.
+func (t pdnsTime) nanos() (ns int64, reason string) {
+	if t.usec >= 1e6 {
+		return 0, reasonMicros
+	}
+	return tapTime{sec: t.sec, nsec: uint32(t.usec) * 1000}.nanos()
+}
+
+// parse reads a message. Later values of a field win, as protocol buffers have it.
+func (t *pdnsRecord) parse(b []byte) (reason string) {
+	*t = pdnsRecord{class: 1, rcode: pdnsRcodeFailed}
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
+		}
+		switch num {
+		case 1:
+			t.typ = v
+		case 2:
+			t.id = data
+		case 3:
+			t.identity = data
+		case 5:
+			t.protocol = v
+		case 6:
+			t.client = data
+		case 7:
+			t.server = data
+		case 9:
+			t.time.sec, t.time.set = v, true
+		case 10:
+			t.time.usec = v
+		case 11:
+			t.msgID = v
+		case 12:
+			reason = t.question(data)
+		case 13:
+			reason = t.response(data)
+		case 14:
+			t.subnet = data
+		case 20:
+			t.clientPort = v
+		case 28:
+			t.flags, t.hasFlags = v, true
+		case 29:
+			t.edns, t.isEDNS = v, true
+		}
+		if reason != "" {
+			return reason
+		}
+		b = rest
+	}
+	return ""
+}
+
+func (t *pdnsRecord) question(b []byte) (reason string) {
+	t.asked = true
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
+		}
+		switch num {
+		case 1:
+			t.name = data
+		case 2:
+			t.qtype = v
+		case 3:
+			t.class = v
+		}
+		b = rest
+	}
+	return ""
+}
+
+func (t *pdnsRecord) response(b []byte) (reason string) {
+	t.answered = true
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
+		}
+		switch num {
+		case 1:
+			t.rcode = v
+		case 2:
+			if t.answers++; t.answers == 1 {
+				if t.owner, ok = firstString(data); !ok {
+					return reasonProto
+				}
+			}
+		case 5:
+			t.queryTime.sec, t.queryTime.set = v, true
+		case 6:
+			t.queryTime.usec = v
+		}
+		b = rest
+	}
+	return ""
+}
+
+// firstString returns field 1 of a message, the name in a DNSRR.
+func firstString(b []byte) (s []byte, ok bool) {
+	for len(b) > 0 {
+		num, _, data, rest, ok := protoField(b)
+		if !ok {
+			return nil, false
+		}
+		if num == 1 {
+			s = data
+		}
+		b = rest
+	}
+	return s, true
+}
+
+// header returns the second word of the DNS header. Writers copy it from memory,
+// so that its octets are swapped wherever one is likely to run.
+func (t *pdnsRecord) header() uint16 { return bits.ReverseBytes16(uint16(t.flags)) }
+
+// optTTL returns the OPT record's TTL field: version and flags (RFC 6891 §6.1.3).
+func (t *pdnsRecord) optTTL() uint32 { return bits.ReverseBytes32(uint32(t.edns)) }
+
+// ends returns who asked whom. The server's address may be missing.
+func (t *pdnsRecord) ends() (e endpoints, reason string) {
+	if t.protocol < uint64(len(pdnsTransports)) {
+		e.transport = pdnsTransports[t.protocol]
+	}
+	if t.clientPort > 65535 {
+		return e, reasonPort
+	}
+	e.clientPort = uint16(t.clientPort)
+	var ok bool
+	if e.client, e.v6, ok = tapAddress(t.client); !ok {
+		return e, reasonTapAddr
+	}
+	if t.server != nil {
+		if e.server, _, ok = tapAddress(t.server); !ok {
+			return e, reasonTapAddr
+		}
+	}
+	return e, ""
+}
+
+// barePdns reports whether b is a PBDNSMessage from its first to its last byte.
+func barePdns(b []byte) bool {
+	var t pdnsRecord
+	return len(b) < maxFrame && t.parse(b) == "" && t.typ >= pdnsQuery && t.typ < uint64(len(pdnsTypes)) &&
+		(t.asked || len(t.id) == 16)
+}
+
+// pdnsStart reports whether a PBDNSMessage can begin with this byte. Its type is
+// required, and every writer puts it first.
+func pdnsStart(b byte) bool { return b == 1<<3 }
+
+// DetectPowerDNS knows one PBDNSMessage, or the first of several with their
+// lengths in front.
+func DetectPowerDNS(head []byte) int { return detectPrefixed(head, barePdns) }
