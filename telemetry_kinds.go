@@ -52,11 +52,13 @@ type Sighting struct {
 	ZoneLast  time.Time `json:"zone_time_last,omitzero"`
 	Bailiwick string    `json:"bailiwick,omitempty"` // zone of the server that answered, with trailing dot
 	// Channel is how it became known: SightingPassiveDNS or SightingCertificate.
-	Channel string `json:"channel"`
-	Issuer  string `json:"issuer,omitempty"` // of a certificate
-	Serial  string `json:"serial,omitempty"` // of a certificate, lower-case hexadecimal
-	Origin  string `json:"origin,omitempty"` // the database or log that saw it
-	Sensor  string `json:"sensor,omitempty"`
+	Channel  string    `json:"channel"`
+	Issuer   string    `json:"issuer,omitempty"`    // of a certificate
+	Serial   string    `json:"serial,omitempty"`    // of a certificate, lower-case hexadecimal
+	Logged   time.Time `json:"logged,omitzero"`     // when a log took the certificate in
+	Origin   string    `json:"origin,omitempty"`    // the database or log that saw it
+	SensorID string    `json:"sensor_id,omitempty"` // that of the database, where it tells which saw it
+	Sensor   string    `json:"sensor,omitempty"`
 }
 
 // Channels of sightings.
