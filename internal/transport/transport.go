@@ -19,6 +19,14 @@ import (
 // Stdin is the path that means standard input.
 const Stdin = "-"
 
+// Reasons why a transport drops what it cannot hold, as callbacks are told them.
+const (
+	DroppedFull  = "queue full"
+	DroppedLong  = "message too long"
+	DroppedConns = "too many connections"
+	DroppedEnd   = "shutting down"
+)
+
 // Open opens a file to be read once. For the path Stdin it returns stdin, which
 // the caller keeps.
 func Open(path string, stdin io.Reader) (io.ReadCloser, error) {
