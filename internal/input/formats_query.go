@@ -15,6 +15,12 @@ func queryFormats() []Format {
 		{Name: "bind-log", Title: "BIND 9 query log", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeText, Detect: query.DetectBindLog, Decode: of(query.BindLog)},
 		{Name: "zeek-dns", Title: "Zeek dns.log, TSV or JSON", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectZeekDNS, Decode: of(query.ZeekDNS)},
 		{Name: "suricata-eve", Title: "Suricata EVE JSON, dns events", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectSuricataDNS, Decode: of(query.SuricataDNS)},
+		{Name: "msdns-debug", Title: "Microsoft DNS Server debug log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectMSDNSDebug, Decode: of(query.MSDNSDebug)},
+		{Name: "route53-log", Title: "Amazon Route 53 public hosted zone query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectRoute53Log, Decode: of(query.Route53Log)},
+		{Name: "route53-resolver", Title: "Amazon Route 53 VPC Resolver query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectRoute53Resolver, Decode: of(query.Route53Resolver)},
+		{Name: "cloudflare-dns", Title: "Cloudflare Logpush, data sets dns_logs and dns_firewall_logs", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectCloudflareDNS, Decode: of(query.CloudflareDNS)},
+		{Name: "gcp-dns", Title: "Google Cloud DNS query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectGCPDNS, Decode: of(query.GCPDNS)},
+		{Name: "azure-dns", Title: "Azure DNS security policy query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectAzureDNS, Decode: of(query.AzureDNS)},
 		{Name: "ndjson", Title: "Picket's own JSON lines", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeLines, Detect: query.DetectNDJSON, Decode: of(query.NDJSON)},
 	}
 }
