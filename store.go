@@ -42,9 +42,10 @@ type FindingAppender interface {
 }
 
 // QueryAppender writes a batch of queries to the query history. The queries and
-// their contexts are borrowed. When the call returns nil they survive a crash.
+// their contexts are borrowed. When the call returns nil they survive a crash, as
+// far as their deliveries are committed (IntakeKeeper). origins may be nil.
 type QueryAppender interface {
-	AppendQueries(ctx context.Context, q []Query, states []NameState, zones []string) error
+	AppendQueries(ctx context.Context, q []Query, states []NameState, zones []string, origins []Origin) error
 }
 
 // SourceStatus is what the daemon can say of one input.
@@ -52,10 +53,14 @@ type SourceStatus struct {
 	Name      string           `json:"name"`
 	Format    string           `json:"format"`
 	Transport string           `json:"transport"`
+	Kind      Kind             `json:"kind,omitempty"`
+	Received  int64            `json:"received"` // accepted, rejected and dropped
 	Accepted  int64            `json:"accepted"`
 	Rejected  map[string]int64 `json:"rejected"`
 	Skipped   map[string]int64 `json:"skipped"`
+	Dropped   map[string]int64 `json:"dropped"`
 	LastEvent time.Time        `json:"last_event"` // event time of the newest accepted record
+	Notes     []string         `json:"notes,omitempty"` // what was assumed in reading
 	Error     string           `json:"error,omitempty"`
 }
 

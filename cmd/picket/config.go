@@ -12,6 +12,8 @@ import (
 
 	"github.com/picket-dns/picket/internal/detect"
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/transport"
 )
 
 // config is the whole configuration of picket run. The comments are the source
@@ -71,8 +73,16 @@ type inputConfig struct {
 	SyslogUDP string `yaml:"syslog_udp"`
 	// TCP address to take syslog on (RFC 6587 framings).
 	SyslogTCP string `yaml:"syslog_tcp"`
-	// Time zone of logs that write local time, such as Europe/Vienna.
-	Timezone string `yaml:"timezone" default:"UTC"`
+	// Time zone of logs that write local time without one, such as Europe/Vienna.
+	// Left out, such times are read as UTC, and the input says so.
+	Timezone string `yaml:"timezone"`
+	// How dates such as 04/05/2026 are meant: mdy, dmy or ymd; for formats that
+	// leave it to the locale.
+	DateOrder string `yaml:"date_order"`
+	// Zone of record formats that do not say it, such as example.com.
+	Origin string `yaml:"origin"`
+	// Which fields mean what, for the generic JSON and CSV formats.
+	Mapping *decode.Mapping `yaml:"mapping"`
 }
 
 // detectConfig bounds and switches the detectors.
@@ -177,7 +187,9 @@ func (c *config) resolve(dir string) {
 		}
 	}
 	for i := range c.Inputs {
-		abs(&c.Inputs[i].File)
+		if c.Inputs[i].File != transport.Stdin {
+			abs(&c.Inputs[i].File)
+		}
 		abs(&c.Inputs[i].Unix)
 	}
 }
@@ -246,13 +258,17 @@ func (in *inputConfig) validate(at int, p *problems) {
 			p.add(at, "inputs: format: %q is unknown; want auto or one of %s", in.Format, input.Names())
 		}
 	}
-	if in.Timezone == "" {
-		in.Timezone = "UTC"
+	if !slices.Contains([]string{"", "mdy", "dmy", "ymd"}, in.DateOrder) {
+		p.add(at, "inputs: date_order: %q: want mdy, dmy or ymd", in.DateOrder)
 	}
 	if _, err := time.LoadLocation(in.Timezone); err != nil {
 		p.add(at, "inputs: timezone: %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", in.Timezone, err)
 	}
 }
+
+// comesAgain reports whether the transport can bring once more what was not
+// committed before a crash.
+func (in *inputConfig) comesAgain() bool { return in.File != "" && in.File != transport.Stdin }
 
 // transport names how the bytes come.
 func (in *inputConfig) transport() string {

@@ -21,7 +21,8 @@ type findingWriter struct {
 	space   sync.Cond // signalled when pending has room or is empty
 	pending map[string]*pendingFinding
 	order   []string // ids in pending, in the order of their first arrival
-	writing bool
+	ticket  int64    // of the newest arrival
+	writing int64    // ticket of the oldest finding being written, 0 when none is
 	closing bool
 	wake    chan struct{}
 	done    chan struct{}
@@ -30,6 +31,7 @@ type findingWriter struct {
 type pendingFinding struct {
 	finding *picket.Finding
 	closed  bool
+	ticket  int64 // of its first arrival
 }
 
 // Bounds of a findingWriter: how many findings wait before the detectors are made
@@ -53,10 +55,11 @@ func (w *findingWriter) Finding(f *picket.Finding, closed bool) error {
 	for len(w.pending) >= findingsWaiting && w.pending[f.ID] == nil {
 		w.space.Wait()
 	}
+	w.ticket++
 	if p := w.pending[f.ID]; p != nil {
 		p.finding, p.closed = f, closed
 	} else {
-		w.pending[f.ID] = &pendingFinding{f, closed}
+		w.pending[f.ID] = &pendingFinding{f, closed, w.ticket}
 		w.order = append(w.order, f.ID)
 	}
 	w.mu.Unlock()
@@ -71,11 +74,20 @@ func (w *findingWriter) signal() {
 	}
 }
 
-// idle reports whether everything taken is durable.
-func (w *findingWriter) idle() bool {
+// Barrier returns when everything taken so far is durable.
+func (w *findingWriter) Barrier(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.pending) == 0 && !w.writing
+	upTo := w.ticket
+	for {
+		if (w.writing == 0 || w.writing > upTo) && (len(w.order) == 0 || w.pending[w.order[0]].ticket > upTo) {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w.space.Wait()
+	}
 }
 
 // Close writes what waits and returns when it is durable.
@@ -112,7 +124,10 @@ func (w *findingWriter) take() (batch []*pendingFinding, closing bool) {
 		delete(w.pending, id)
 	}
 	w.order = append(w.order[:0], w.order[n:]...)
-	w.writing = n > 0
+	w.writing = 0
+	if n > 0 {
+		w.writing = batch[0].ticket
+	}
 	w.space.Broadcast()
 	return batch, w.closing
 }

@@ -69,6 +69,8 @@ func (m *metrics) countFinding(f *picket.Finding) {
 func (m *metrics) watch(d *daemon) { m.reg.MustRegister(&daemonCollector{d: d}) }
 
 var (
+	descReceived = prometheus.NewDesc("picket_input_received_total", "Records received: accepted, rejected and dropped together.", []string{"input"}, nil)
+	descDropped  = prometheus.NewDesc("picket_input_dropped_total", "Records lost before they could be looked at, by reason.", []string{"input", "reason"}, nil)
 	descAccepted = prometheus.NewDesc("picket_input_accepted_total", "Records that yielded telemetry.", []string{"input"}, nil)
 	descRejected = prometheus.NewDesc("picket_input_rejected_total", "Records that could not be read, by reason.", []string{"input", "reason"}, nil)
 	descSkipped  = prometheus.NewDesc("picket_input_skipped_total", "Records that are no telemetry of the input's kind, by reason.", []string{"input", "reason"}, nil)
@@ -115,7 +117,11 @@ func (c *daemonCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descZones, float64(st.Inferred), "inferred")
 	for _, in := range c.d.inputs {
 		s, _ := in.status()
+		counter(descReceived, s.Received, s.Name)
 		counter(descAccepted, s.Accepted, s.Name)
+		for reason, n := range s.Dropped {
+			counter(descDropped, n, s.Name, reason)
+		}
 		for reason, n := range s.Rejected {
 			counter(descRejected, n, s.Name, reason)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/detect"
 	"github.com/picket-dns/picket/internal/duckdb"
+	"github.com/picket-dns/picket/internal/intake"
 	"github.com/picket-dns/picket/internal/web"
 )
 
@@ -52,6 +53,7 @@ type daemon struct {
 	store   *duckdb.Store
 	metrics *metrics
 	writer  *findingWriter
+	house   *intake.House
 	rec     *recognizer
 	inputs  []*liveInput
 	console *web.Console
@@ -70,7 +72,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	}
 	defer func() {
 		err = errors.Join(err, d.store.Close())
-		log.Info("stopped", "step", 6, "of", "store")
+		log.Info("stopped", "step", 5, "of", "store")
 	}()
 	d.writer = newFindingWriter(d.store, d.metrics.countFinding, func(err error) { log.Error("store", "error", err) })
 	d.rec = newRecognizer(d.know, recognizerOptions{
@@ -81,8 +83,13 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		Sink: d.writer, History: d.store,
 		OnError: func(err error) { log.Error("pipeline", "error", err) },
 	})
+	d.house = intake.NewHouse(d.store, d.store.LastDelivery(), func() intake.Feed { return d.rec.Feed() }, d.writer)
 	for _, c := range cfg.Inputs {
-		d.inputs = append(d.inputs, newLiveInput(c, d))
+		in, err := newLiveInput(ctx, c, d)
+		if err != nil {
+			return errors.Join(err, d.closePipeline())
+		}
+		d.inputs = append(d.inputs, in)
 	}
 	d.metrics.watch(d)
 	if err := d.serve(ctx); err != nil {
@@ -103,9 +110,9 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	return d.stop(stopInputs, stopUpkeep, &running)
 }
 
-// stop ends the daemon in this order: 1 inputs take no more, 2 what they hold is
-// passed on, 3 the pipeline drains into the store, 4 positions are saved, 5 the
-// console ends. 6, last, the caller closes the store. Each step is logged when done.
+// stop ends the daemon in this order: 1 inputs take no more and commit what they
+// have, 2 counts that no commit has taken along are stored, 3 the pipeline drains,
+// 4 the console ends. 5, last, the caller closes the store. Each step is logged when done.
 func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.WaitGroup) error {
 	step := func(n int, of string) { d.log.Info("stopped", "step", n, "of", of) }
 	d.log.Info("draining")
@@ -113,18 +120,15 @@ func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.W
 	stopUpkeep()
 	running.Wait()
 	step(1, "inputs")
+	var err error
 	for _, in := range d.inputs {
-		in.feed.Flush()
+		err = errors.Join(err, in.desk.Settle(context.Background()))
 	}
-	step(2, "feeds")
-	err := d.closePipeline()
+	step(2, "counts")
+	err = errors.Join(err, d.closePipeline())
 	step(3, "pipeline")
-	for _, in := range d.inputs {
-		err = errors.Join(err, in.savePosition(true))
-	}
-	step(4, "positions")
 	err = errors.Join(err, d.stopConsole())
-	step(5, "console")
+	step(4, "console")
 	d.log.Info("drained", "queries", d.rec.Queries())
 	return err
 }
@@ -173,22 +177,21 @@ func (d *daemon) startInputs(ctx context.Context, running *sync.WaitGroup) error
 	return nil
 }
 
-// upkeep passes on what live inputs hold, saves positions, seals full hours and
-// removes what is past its retention.
+// upkeep stores counts that no commit takes along, seals full hours and removes
+// what is past its retention.
 func (d *daemon) upkeep(ctx context.Context) {
-	flush := time.NewTicker(250 * time.Millisecond)
-	defer flush.Stop()
+	settle := time.NewTicker(time.Second)
+	defer settle.Stop()
 	seal := time.NewTicker(time.Minute)
 	defer seal.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-flush.C:
+		case <-settle.C:
 			for _, in := range d.inputs {
-				in.feed.Flush()
-				if err := in.savePosition(false); err != nil {
-					d.log.Error("save position", "input", in.cfg.Name, "error", err)
+				if err := in.desk.Settle(ctx); err != nil && ctx.Err() == nil {
+					d.log.Error("store counts", "input", in.cfg.Name, "error", err)
 				}
 			}
 		case <-seal.C:

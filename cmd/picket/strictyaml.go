@@ -65,6 +65,9 @@ func checkNode(n ast.Node, t reflect.Type, path string, lines lineIndex, p *prob
 	if _, ok := n.(*ast.NullNode); ok {
 		return
 	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	switch {
 	case t == durationType:
 		s, ok := n.(*ast.StringNode)
@@ -84,11 +87,20 @@ func checkNode(n ast.Node, t reflect.Type, path string, lines lineIndex, p *prob
 		for i, v := range seq.Values {
 			checkNode(v, t.Elem(), path+"["+strconv.Itoa(i)+"]", lines, p)
 		}
+	case t.Kind() == reflect.Map:
+		m, ok := n.(ast.MapNode)
+		if !ok {
+			p.add(line, "%s: want keys and values", path)
+			return
+		}
+		for it := m.MapRange(); it.Next(); {
+			checkNode(it.Value(), t.Elem(), path+"."+it.Key().String(), lines, p)
+		}
 	case t.Kind() == reflect.Bool:
 		if _, ok := n.(*ast.BoolNode); !ok {
 			p.add(line, "%s: %s is neither true nor false", path, n)
 		}
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
 		if _, ok := n.(*ast.IntegerNode); !ok {
 			p.add(line, "%s: %s is no whole number", path, n)
 		}

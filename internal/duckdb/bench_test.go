@@ -22,14 +22,14 @@ func BenchmarkAppendQueries(b *testing.B) {
 				b.ResetTimer()
 				if callers == 1 {
 					for range b.N {
-						if err := s.AppendQueries(context.Background(), q, states, zones); err != nil {
+						if err := s.AppendQueries(context.Background(), q, states, zones, nil); err != nil {
 							b.Fatal(err)
 						}
 					}
 				} else {
 					b.RunParallel(func(pb *testing.PB) {
 						for pb.Next() {
-							if err := s.AppendQueries(context.Background(), q, states, zones); err != nil {
+							if err := s.AppendQueries(context.Background(), q, states, zones, nil); err != nil {
 								b.Error(err)
 								return
 							}

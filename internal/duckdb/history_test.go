@@ -34,7 +34,7 @@ func TestQueries(t *testing.T) {
 				}
 				q, states, zones = append(q, x), append(states, picket.StateLive), append(zones, []string{"example.com.", "example.net."}[i%2])
 			}
-			if err := s.AppendQueries(t.Context(), q, states, zones); err != nil {
+			if err := s.AppendQueries(t.Context(), q, states, zones, nil); err != nil {
 				t.Fatal(err)
 			}
 			if sealed, err := s.Seal(t.Context(), hour0.Add(time.Duration(seal)*time.Hour+5*time.Minute)); err != nil || len(sealed) != seal {
@@ -95,7 +95,7 @@ func TestBrokenTimes(t *testing.T) {
 	for i, ns := range []int64{-1 << 63, -1, 0, 1<<63 - 1, 1<<63 - 2} {
 		q[i].Time = ns
 	}
-	if err := s.AppendQueries(t.Context(), q, states, zones); err != nil {
+	if err := s.AppendQueries(t.Context(), q, states, zones, nil); err != nil {
 		t.Fatal(err)
 	}
 	sealed, err := s.Seal(t.Context(), future)
@@ -132,7 +132,7 @@ func TestFailedOperation(t *testing.T) {
 				t.Error(err)
 			}
 			q, states, zones, _ := pickettest.QueryBatch(0, 10)
-			if err := s.AppendQueries(t.Context(), q, states, zones); err != nil {
+			if err := s.AppendQueries(t.Context(), q, states, zones, nil); err != nil {
 				t.Error(err)
 			}
 		})

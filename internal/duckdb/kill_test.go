@@ -85,7 +85,7 @@ func childWrites(s *Store, round string) error {
 					q[i].Time = hour0.UnixNano() + int64(n)*int64(20*time.Minute) + int64(i)
 				}
 				say("begin %s", batch)
-				if err := s.AppendQueries(ctx, q, states, zones); err != nil {
+				if err := s.AppendQueries(ctx, q, states, zones, nil); err != nil {
 					errs <- err
 					return
 				}

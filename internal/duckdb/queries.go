@@ -18,11 +18,11 @@ import (
 // AppendQueries writes one batch to the recent query history, all or nothing,
 // and returns after commit. states and zones say, for the query at the same
 // index, what the catalog knew of its name and the zone's apex with trailing
-// dot ("" when in no watched zone).
-func (s *Store) AppendQueries(ctx context.Context, q []picket.Query, states []picket.NameState, zones []string) (err error) {
+// dot ("" when in no watched zone); origins, when not nil, what delivery it is of.
+func (s *Store) AppendQueries(ctx context.Context, q []picket.Query, states []picket.NameState, zones []string, origins []picket.Origin) (err error) {
 	defer s.observe("append-queries", time.Now(), &err)
-	if len(states) != len(q) || len(zones) != len(q) {
-		return fmt.Errorf("append queries: %d queries with %d states and %d zones: %w", len(q), len(states), len(zones), picket.ErrBadValue)
+	if len(states) != len(q) || len(zones) != len(q) || origins != nil && len(origins) != len(q) {
+		return fmt.Errorf("append queries: %d queries with %d states, %d zones and %d origins: %w", len(q), len(states), len(zones), len(origins), picket.ErrBadValue)
 	}
 	if len(q) == 0 {
 		return nil
@@ -30,7 +30,7 @@ func (s *Store) AppendQueries(ctx context.Context, q []picket.Query, states []pi
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
 		s.lastBatch++
 		return c.Raw(func(dc any) error {
-			return appendBatch(dc.(driver.Conn), s.lastBatch, q, states, zones)
+			return appendBatch(dc.(driver.Conn), s.lastBatch, q, states, zones, origins)
 		})
 	})
 	if err != nil {
@@ -40,15 +40,18 @@ func (s *Store) AppendQueries(ctx context.Context, q []picket.Query, states []pi
 }
 
 // appendBatch feeds DuckDB's Appender, which joins the connection's transaction.
-func appendBatch(dc driver.Conn, batch int64, q []picket.Query, states []picket.NameState, zones []string) error {
+func appendBatch(dc driver.Conn, batch int64, q []picket.Query, states []picket.NameState, zones []string, origins []picket.Origin) error {
 	a, err := duckdbgo.NewAppenderFromConn(dc, "", "queries_recent")
 	if err != nil {
 		return err
 	}
 	r := rowFiller{boxed: make(map[string]any), addrs: make(map[netip.Addr]any)}
-	r.row[0] = batch
+	r.row[0], r.row[16], r.row[17] = batch, uint32(0), int64(0)
 	for i := range q {
 		r.fill(&q[i], states[i], zones[i])
+		if origins != nil {
+			r.row[16], r.row[17] = origins[i].Input, origins[i].Delivery
+		}
 		if err := a.AppendRow(r.row[:]...); err != nil {
 			return errors.Join(err, a.Clear(), a.Close())
 		}
@@ -59,7 +62,7 @@ func appendBatch(dc driver.Conn, batch int64, q []picket.Query, states []picket.
 // rowFiller turns queries into rows of queries_recent. The Appender takes values
 // in interfaces; those that repeat within a batch are put into one only once.
 type rowFiller struct {
-	row   [16]driver.Value
+	row   [18]driver.Value
 	name  []byte
 	boxed map[string]any
 	addrs map[netip.Addr]any

@@ -102,6 +102,9 @@ func (s *Store) recover(ctx context.Context) error {
 	if err := s.clearSealing(ctx, direct); err != nil {
 		return fmt.Errorf("clear interrupted segments: %w", err)
 	}
+	if err := s.settleDeliveries(ctx); err != nil {
+		return fmt.Errorf("settle deliveries: %w", err)
+	}
 	if err := s.unlinkRemoved(ctx); err != nil {
 		return fmt.Errorf("unlink removed segments: %w", err)
 	}

@@ -71,8 +71,10 @@ func (s *Store) Seal(ctx context.Context, now time.Time) (sealed []Segment, err 
 func (s *Store) fullHours(ctx context.Context, now time.Time, upTo int64) ([]time.Time, error) {
 	end := now.Add(-s.opt.SealGrace).UTC().Truncate(segmentHour)
 	// Stored times are not negative, so integer division is the floor.
-	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT epoch_ns(time) // ? AS hour FROM queries_recent
-		WHERE batch <= ? AND time < make_timestamp_ns(?) ORDER BY hour`, int64(segmentHour), upTo, nanos(end))
+	// An hour into which a delivery that is not committed has put rows waits.
+	rows, err := s.db.QueryContext(ctx, `SELECT epoch_ns(time) // ? AS hour FROM queries_recent
+		WHERE batch <= ? AND time < make_timestamp_ns(?) GROUP BY hour
+		HAVING NOT bool_or(`+uncommitted+`) ORDER BY hour`, int64(segmentHour), upTo, nanos(end))
 	if err != nil {
 		return nil, fmt.Errorf("find full hours: %w", s.closed(err))
 	}

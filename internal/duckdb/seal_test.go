@@ -72,7 +72,7 @@ func appendAt(t testing.TB, s *Store, h, n int) {
 	for i := range q {
 		q[i].Time = hour0.Add(time.Duration(h)*time.Hour).UnixNano() + int64(i)*int64(time.Hour)/int64(n)
 	}
-	if err := s.AppendQueries(context.Background(), q, states, zones); err != nil {
+	if err := s.AppendQueries(context.Background(), q, states, zones, nil); err != nil {
 		t.Fatal(err)
 	}
 }

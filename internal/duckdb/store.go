@@ -25,6 +25,7 @@ var (
 	_ picket.FindingQuerier  = (*Store)(nil)
 	_ picket.FindingAppender = (*Store)(nil)
 	_ picket.QueryAppender   = (*Store)(nil)
+	_ picket.IntakeKeeper    = (*Store)(nil)
 )
 
 // ErrClosed is wrapped by calls on a store that has been closed.
@@ -93,6 +94,8 @@ type Store struct {
 
 	// committed is the greatest batch of queries_recent that is committed.
 	committed atomic.Int64
+	// lastDelivery is the greatest delivery that was ever used, as of Open.
+	lastDelivery int64
 
 	// Owned by the writer goroutine.
 	wconn     *sql.Conn

@@ -55,7 +55,7 @@ func QueryStore[S picket.QueryAppender](t *testing.T, open func(t *testing.T) S,
 	t.Run("round trip", func(t *testing.T) {
 		s := open(t)
 		q, states, zones, want := everyQuery()
-		if err := s.AppendQueries(t.Context(), q, states, zones); err != nil {
+		if err := s.AppendQueries(t.Context(), q, states, zones, nil); err != nil {
 			t.Fatal(err)
 		}
 		// The batch was lent: what becomes of it is no concern of the store.
@@ -69,14 +69,14 @@ func QueryStore[S picket.QueryAppender](t *testing.T, open func(t *testing.T) S,
 	})
 	t.Run("nothing", func(t *testing.T) {
 		s := open(t)
-		if err := s.AppendQueries(t.Context(), nil, nil, nil); err != nil {
+		if err := s.AppendQueries(t.Context(), nil, nil, nil, nil); err != nil {
 			t.Errorf("empty batch: %v", err)
 		}
 		q, states, zones, _ := everyQuery()
-		if err := s.AppendQueries(t.Context(), q, states[1:], zones); err == nil {
+		if err := s.AppendQueries(t.Context(), q, states[1:], zones, nil); err == nil {
 			t.Error("a batch with too few states was taken")
 		}
-		if err := s.AppendQueries(t.Context(), q, states, zones[1:]); err == nil {
+		if err := s.AppendQueries(t.Context(), q, states, zones[1:], nil); err == nil {
 			t.Error("a batch with too few zones was taken")
 		}
 		check(t, s, nil)
@@ -88,7 +88,7 @@ func QueryStore[S picket.QueryAppender](t *testing.T, open func(t *testing.T) S,
 		var want []QueryRow
 		for range 10 {
 			q, states, zones, rows := everyQuery()
-			switch err := s.AppendQueries(ctx, q, states, zones); {
+			switch err := s.AppendQueries(ctx, q, states, zones, nil); {
 			case err == nil:
 				want = append(want, rows...)
 			case !errors.Is(err, context.Canceled):
@@ -109,7 +109,7 @@ func QueryStore[S picket.QueryAppender](t *testing.T, open func(t *testing.T) S,
 			wg.Go(func() {
 				for b := range batches {
 					q, states, zones, rows := QueryBatch((w*batches+b)*each, each)
-					if err := s.AppendQueries(t.Context(), q, states, zones); err != nil {
+					if err := s.AppendQueries(t.Context(), q, states, zones, nil); err != nil {
 						t.Error(err)
 					}
 					mu.Lock()

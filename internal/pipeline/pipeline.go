@@ -76,6 +76,8 @@ type batch struct {
 	arena   []byte
 	denials []picket.Denial
 	now     int64 // event time that the input has reached
+	origin  picket.Origin
+	from    *progress // of the feed it came from
 }
 
 func (b *batch) reset() {
@@ -145,6 +147,7 @@ func (p *Pipeline[S]) take() *batch {
 
 func (p *Pipeline[S]) give(b *batch) {
 	b.reset()
+	b.origin, b.from = picket.Origin{}, nil
 	select {
 	case p.free <- b:
 	default:
@@ -158,11 +161,14 @@ type Feed[S any] struct {
 	mu      sync.Mutex
 	pending []*batch
 	sent    []int64 // event time each shard was last told
+	origin  picket.Origin
+	queries int64 // handed to the shards
+	done    *progress
 }
 
 // Feed returns a new way in.
 func (p *Pipeline[S]) Feed() *Feed[S] {
-	return &Feed[S]{p: p, pending: make([]*batch, len(p.shards)), sent: make([]int64, len(p.shards))}
+	return &Feed[S]{p: p, pending: make([]*batch, len(p.shards)), sent: make([]int64, len(p.shards)), done: newProgress()}
 }
 
 // Query copies q into the batch of its shard. It waits while the shard is behind.
@@ -209,7 +215,8 @@ func (f *Feed[S]) send(i int, now int64) {
 	if b == nil {
 		b = f.p.take()
 	}
-	b.now = now
+	b.now, b.origin, b.from = now, f.origin, f.done
+	f.queries += int64(len(b.queries))
 	f.sent[i] = now
 	f.pending[i] = nil
 	f.p.shards[i].in <- b
@@ -279,7 +286,9 @@ type shard[S any] struct {
 	queries []picket.Query
 	states  []picket.NameState
 	zones   []string
+	origins []picket.Origin
 	held    []*batch
+	passed  []passed // done with, to be told when the collector has what came of it
 }
 
 // historyRows is how many queries are written to the history at once when there
@@ -303,6 +312,7 @@ func (s *shard[S]) run() {
 			if history {
 				s.states = append(s.states, nc.State)
 				s.zones = append(s.zones, zoneName(nc.Zone))
+				s.origins = append(s.origins, b.origin)
 			}
 		}
 		now = b.now
@@ -315,7 +325,7 @@ func (s *shard[S]) run() {
 			}
 		} else {
 			s.p.queries.Add(int64(len(b.queries)))
-			s.p.give(b)
+			s.pass(b, nil)
 		}
 		s.hand(now)
 	}
@@ -329,17 +339,27 @@ func (s *shard[S]) run() {
 // write appends what waits to the history. It is not cancelled by a shutdown: what
 // was accepted is written.
 func (s *shard[S]) write() {
+	var err error
 	if len(s.queries) > 0 {
-		if err := s.p.cfg.History.AppendQueries(context.Background(), s.queries, s.states, s.zones); err != nil {
-			s.p.cfg.OnError(fmt.Errorf("write query history: %w", err))
+		if err = s.p.cfg.History.AppendQueries(context.Background(), s.queries, s.states, s.zones, s.origins); err != nil {
+			err = fmt.Errorf("write query history: %w", err)
+			s.p.cfg.OnError(err)
 		}
 	}
 	s.p.queries.Add(int64(len(s.queries)))
 	for _, b := range s.held {
-		s.p.give(b)
+		s.pass(b, err)
 	}
 	clear(s.held)
-	s.queries, s.states, s.zones, s.held = s.queries[:0], s.states[:0], s.zones[:0], s.held[:0]
+	s.queries, s.states, s.zones, s.origins, s.held = s.queries[:0], s.states[:0], s.zones[:0], s.origins[:0], s.held[:0]
+}
+
+// pass notes a batch that is done with and gives it back.
+func (s *shard[S]) pass(b *batch, err error) {
+	if len(b.queries) > 0 {
+		s.passed = append(s.passed, passed{b.from, int64(len(b.queries)), err})
+	}
+	s.p.give(b)
 }
 
 func zoneName(z *picket.Zone) string {
@@ -351,7 +371,8 @@ func zoneName(z *picket.Zone) string {
 
 // hand gives the collector what the engine has brought forth.
 func (s *shard[S]) hand(now int64) {
-	c := collected[S]{shard: s.id, now: now}
+	c := collected[S]{shard: s.id, now: now, passed: s.passed}
+	s.passed = nil
 	s.engine.Drain(func(f *picket.Finding, closed bool) { c.findings = append(c.findings, found{f, closed}) })
 	s.engine.DrainSummaries(func(x *S) { s := *x; c.summaries = append(c.summaries, &s) })
 	s.p.collect <- c
@@ -368,6 +389,7 @@ type collected[S any] struct {
 	now       int64
 	findings  []found
 	summaries []*S
+	passed    []passed
 }
 
 // pending is a summary that waits for the other shards. The shard settles the
@@ -395,6 +417,9 @@ func (p *Pipeline[S]) gather() {
 		waiting = p.judge(waiting, low/1e9)
 		p.cfg.Zones.Advance(low)
 		p.cfg.Zones.Drain(p.emit)
+		for _, d := range c.passed {
+			d.to.add(d.queries, d.err)
+		}
 	}
 	p.judge(waiting, 1<<62)
 	p.cfg.Zones.Flush()

@@ -123,7 +123,7 @@ type history struct {
 	bad  int
 }
 
-func (h *history) AppendQueries(_ context.Context, qs []picket.Query, states []picket.NameState, zones []string) error {
+func (h *history) AppendQueries(_ context.Context, qs []picket.Query, states []picket.NameState, zones []string, _ []picket.Origin) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(states) != len(qs) || len(zones) != len(qs) {

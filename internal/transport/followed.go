@@ -60,6 +60,7 @@ type FollowedFile struct {
 	modified   time.Time
 	compressed bool
 	ended      bool
+	resumed    bool
 }
 
 // openFollowed opens name as a generation of path.
@@ -121,6 +122,10 @@ func (f *FollowedFile) Rotated() bool {
 	defer f.mu.Unlock()
 	return f.ended
 }
+
+// Resumed reports whether this is the generation that the position was of which
+// Resume has returned.
+func (f *FollowedFile) Resumed() bool { return f.resumed }
 
 // Compressed reports whether rotation has compressed the generation since. What
 // is handed out, and all offsets, are of the content all the same.

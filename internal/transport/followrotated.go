@@ -121,7 +121,7 @@ func (f *FollowedFile) resume(from Position) bool {
 	if _, err := f.f.Seek(from.Offset, io.SeekStart); err != nil {
 		return false
 	}
-	f.offset, f.head = from.Offset, bytes.Clone(from.Head[:min(len(from.Head), headBytes)])
+	f.offset, f.head, f.resumed = from.Offset, bytes.Clone(from.Head[:min(len(from.Head), headBytes)]), true
 	return true
 }
 
@@ -169,7 +169,7 @@ func (f *FollowedFile) resumeRotated(from Position) bool {
 	if n, err := io.CopyN(io.Discard, f.r, from.Offset); err != nil || n < from.Offset {
 		return false
 	}
-	f.offset, f.head = from.Offset, bytes.Clone(from.Head[:min(len(from.Head), headBytes)])
+	f.offset, f.head, f.resumed = from.Offset, bytes.Clone(from.Head[:min(len(from.Head), headBytes)]), true
 	return true
 }
 

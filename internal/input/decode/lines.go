@@ -33,6 +33,11 @@ type deadliner interface {
 	SetReadDeadline(time.Time) error
 }
 
+// Teller is what a reader implements that wants to know, before it is read, how
+// many of the bytes it has given are not yet part of a record accounted for; -1
+// when the last one was in the middle of something that is passed over.
+type Teller interface{ Unread(n int) }
+
 // Lines cuts a stream into lines in one bounded buffer. A line longer than
 // maxLine is rejected and skipped; the next one is read again.
 type Lines struct {
@@ -40,6 +45,7 @@ type Lines struct {
 	r    io.Reader
 	Acct picket.Accounting
 	dl   deadliner // nil when r is not live
+	tell Teller    // nil when r does not want to know
 
 	Buf     []byte
 	At, End int    // the unread part of buf
@@ -48,11 +54,14 @@ type Lines struct {
 	Err     error  // what the reader ended with
 	armed   bool   // a read deadline is set
 	Ticks   uint
+
+	dropping bool // in the middle of a line that is passed over
 }
 
 func NewLines(ctx context.Context, r io.Reader, acct picket.Accounting) *Lines {
 	l := &Lines{Ctx: ctx, r: r, Acct: acct, Buf: make([]byte, firstBuf)}
 	l.dl, _ = r.(deadliner)
+	l.tell, _ = r.(Teller)
 	return l
 }
 
@@ -136,6 +145,8 @@ func (l *Lines) trim(b []byte) []byte {
 
 // dropLine discards input up to and including the next newline.
 func (l *Lines) dropLine() error {
+	l.dropping = true
+	defer func() { l.dropping = false }()
 	for {
 		if i := bytes.IndexByte(l.Buf[l.At:l.End], '\n'); i >= 0 {
 			l.At += i + 1
@@ -167,6 +178,13 @@ func (l *Lines) Fill(held bool) error {
 		l.Buf = grown
 	}
 	l.arm(held)
+	if l.tell != nil {
+		n := l.End - l.At
+		if l.dropping {
+			n = -1
+		}
+		l.tell.Unread(n)
+	}
 	for range 100 {
 		n, err := l.r.Read(l.Buf[l.End:])
 		l.End += n

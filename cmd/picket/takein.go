@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/intake"
+	"github.com/picket-dns/picket/internal/transport"
+)
+
+// reasonUnreadable counts a whole object, request or message whose format could
+// not be told, or that could not be read to its end.
+const reasonUnreadable = "unreadable as a whole"
+
+// options are what the decoders of an input are told; name is the file's or object's.
+func (in *liveInput) options(name string) decode.Options {
+	opt := decode.Options{Sensor: in.cfg.Name, DateOrder: in.cfg.DateOrder, Origin: in.cfg.Origin, Mapping: in.cfg.Mapping, Note: in.note}
+	if in.cfg.Timezone != "" {
+		opt.Location, _ = time.LoadLocation(in.cfg.Timezone) // checked with the configuration
+	}
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		name = name[i+1:]
+	}
+	opt.Name = name
+	return opt
+}
+
+// takeFile takes in one generation of a followed file, or one document.
+func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) error {
+	key := "file:" + f.Path()
+	was, known, err := in.bookmark(key)
+	if err != nil {
+		return err
+	}
+	format, begin := in.cfg.Format, f.Offset()
+	same := known && f.Resumed() && begin == was.Offset
+	if same && was.Format != "" && format == input.Auto {
+		format = was.Format
+	}
+	fm, r, err := input.Open(f, format)
+	if err != nil {
+		if errors.Is(err, input.ErrEmpty) || ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	in.use(fm)
+	cfg := intake.StreamConfig{Name: f.Path(), Format: fm.Name}
+	if same {
+		cfg.Skip = was.Done
+	}
+	s := in.desk.Stream(cfg)
+	pl := &filePlace{key: key, file: f, format: fm, stream: s, base: begin, begin: begin}
+	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
+		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
+	}
+	if err := in.decode(ctx, fm, r, f.Path(), s); err != nil {
+		return err
+	}
+	in.fine()
+	return in.commit(ctx, s, pl.at(-1))
+}
+
+// decode runs the decoder over a stream, which it abandons on an error. The decoder
+// is not told of ctx: its reader ends, and it hands over what it holds.
+func (in *liveInput) decode(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream) error {
+	err := fm.Decode(context.WithoutCancel(ctx), r, in.options(name), s, s)
+	if err != nil {
+		return errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// commit ends a stream.
+func (in *liveInput) commit(ctx context.Context, s *intake.Stream, positions map[string][]byte, marks ...picket.DeliveryMark) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.Commit(ctx, positions, marks...); err != nil {
+		return errors.Join(err, s.Abandon(ctx))
+	}
+	s.Close()
+	return nil
+}
+
+// bookmark is up to where a file counts, as it is kept in the store.
+type bookmark struct {
+	transport.Position
+	Format string             `json:"format"`
+	Done   picket.InputCounts `json:"done"` // of what lies behind the offset, counted already
+}
+
+func (in *liveInput) bookmark(key string) (p bookmark, known bool, err error) {
+	b := in.desk.Position(key)
+	if b == nil {
+		return p, false, nil
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return p, false, fmt.Errorf("position of %s: %w", key, err)
+	}
+	return p, true, nil
+}
+
+// filePlace follows up to where a file's stream counts. Records that stand alone
+// are resumed at the end of the last one that is accounted for. All others are
+// read again from the beginning, and as many pass as had been counted.
+type filePlace struct {
+	key    string
+	file   *transport.FollowedFile
+	format input.Format
+	stream *intake.Stream
+	begin  int64              // where reading began
+	base   int64              // where it is resumed
+	before picket.InputCounts // the stream's total at base
+}
+
+// at implements what intake.NewCutter wants to know.
+func (p *filePlace) at(clean int64) map[string][]byte {
+	total := p.stream.Total()
+	pos := p.file.Position()
+	if p.format.Shape == input.ShapeLines && clean >= 0 && !p.file.Compressed() {
+		p.base, p.before = p.begin+clean, total
+	}
+	done := total.Clone()
+	done.Sub(&p.before)
+	pos.Offset = p.base
+	b, err := json.Marshal(bookmark{Position: pos, Format: p.format.Name, Done: done})
+	if err != nil {
+		return nil // it is plain data
+	}
+	return map[string][]byte{p.key: b}
+}
+
+// takeConn takes in a stream that cannot be sent again.
+func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) {
+	fm, opened, err := input.Open(r, in.cfg.Format)
+	if err != nil {
+		if !errors.Is(err, input.ErrEmpty) && ctx.Err() == nil {
+			in.desk.Drop(reasonUnreadable, 1)
+			in.fail(err)
+		}
+		return
+	}
+	in.use(fm)
+	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
+	c := intake.NewCutter(context.WithoutCancel(ctx), opened, s, nil)
+	err = fm.Decode(context.WithoutCancel(ctx), c.Reader(), in.options(name), s, s)
+	// What came before the trouble counts: it does not come again.
+	if cerr := in.commit(ctx, s, nil); cerr != nil {
+		in.fail(cerr)
+		return
+	}
+	if err != nil && ctx.Err() == nil {
+		in.fail(err)
+		return
+	}
+	in.fine()
+}
+
+// takeWhole takes in something that is read to its end and counts as a whole: a
+// request, an object, a message. ok is false when the content is at fault; then it
+// counts as one record that was rejected.
+func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, positions map[string][]byte, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, ok bool, err error) {
+	src := &sourceErrors{r: r}
+	fm, opened, err := input.Open(src, in.cfg.Format)
+	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
+	empty := errors.Is(err, input.ErrEmpty)
+	if err == nil {
+		in.use(fm)
+		err = fm.Decode(context.WithoutCancel(ctx), opened, in.options(name), s, s)
+	}
+	if src.err != nil { // the transport's, not the content's
+		return counts, false, errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
+	}
+	if err != nil && !empty {
+		in.fail(fmt.Errorf("%s: %w", name, err))
+		if aerr := s.Abandon(context.WithoutCancel(ctx)); aerr != nil {
+			return counts, false, aerr
+		}
+		s = in.desk.Stream(intake.StreamConfig{Name: name})
+		s.Reject(reasonUnreadable, picket.Position{})
+	}
+	ok = err == nil || empty
+	counts = s.Total()
+	var marks []picket.DeliveryMark
+	if mark != nil {
+		marks = mark(counts)
+	}
+	if cerr := in.commit(ctx, s, positions, marks...); cerr != nil {
+		return counts, false, cerr
+	}
+	if ok {
+		in.fine()
+		return counts, true, nil
+	}
+	return counts, false, nil
+}
+
+// sourceErrors tells the errors of what is read from those of what is in it.
+type sourceErrors struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader.
+func (s *sourceErrors) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,308 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/picket-dns/picket"
+)
+
+// Bounds of what a stream holds until it is committed.
+const (
+	eventsAtOnce   = 2048
+	bytesAtOnce    = 8 << 20
+	keepRecords    = 1000     // rejected records kept of one delivery; more are only counted
+	keepBytes      = 4 << 20  // likewise
+	keepRecordSize = 64 << 10 // a longer one is only counted
+)
+
+// StreamConfig says what a stream is of.
+type StreamConfig struct {
+	Name   string // file, object, partition …; "" when there is nothing to name
+	Format string
+	// Skip is what an earlier reading of the same bytes has counted already: as many
+	// records of each outcome pass without counting.
+	Skip picket.InputCounts
+}
+
+// Stream is one run of bytes on its way in. It is the Accounting and the Sink of
+// a decoder, both used by one goroutine; Counts may be read by others.
+type Stream struct {
+	desk *Desk
+	cfg  StreamConfig
+	feed Feed // nil until the first query
+
+	delivery int64 // 0 when none is open
+	events   []picket.EventRow
+	size     int
+	kept     []picket.QuarantinedRecord
+	keptSize int
+	skip     picket.InputCounts
+	drop     bool // what was accepted last is not counted and goes nowhere
+	err      error
+
+	mu    sync.Mutex
+	delta picket.InputCounts // since the last commit
+	total picket.InputCounts // since the stream's beginning, what was skipped over included
+}
+
+// Stream opens a stream. It must be ended by Close or Abandon.
+func (d *Desk) Stream(cfg StreamConfig) *Stream {
+	s := &Stream{desk: d, cfg: cfg, skip: cfg.Skip.Clone()}
+	d.mu.Lock()
+	d.pending[s] = struct{}{}
+	d.mu.Unlock()
+	return s
+}
+
+// Format says what format the stream turned out to have.
+func (s *Stream) Format(name string) { s.cfg.Format = name }
+
+// Accept implements picket.Accounting.
+func (s *Stream) Accept(t int64) {
+	s.mu.Lock()
+	count(&s.total, t)
+	if s.drop = s.skip.Accepted > 0; s.drop {
+		s.skip.Accepted--
+	} else {
+		count(&s.delta, t)
+	}
+	s.mu.Unlock()
+}
+
+func count(c *picket.InputCounts, t int64) {
+	c.Accepted++
+	if t != 0 && (c.FirstSeen == 0 || t < c.FirstSeen) {
+		c.FirstSeen = t
+	}
+	c.LastSeen = max(c.LastSeen, t)
+}
+
+// Reject implements picket.Accounting.
+func (s *Stream) Reject(reason string, at picket.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bump(&s.total.Rejected, reason)
+	if s.skip.Rejected[reason] > 0 {
+		s.skip.Rejected[reason]--
+		return
+	}
+	bump(&s.delta.Rejected, reason)
+	if len(at.Record) == 0 || len(at.Record) > keepRecordSize || len(s.kept) >= keepRecords || s.keptSize+len(at.Record) > keepBytes {
+		return
+	}
+	s.keptSize += len(at.Record)
+	s.kept = append(s.kept, picket.QuarantinedRecord{
+		Stream: s.cfg.Name, Format: s.cfg.Format, Reason: reason, Line: at.Line, Offset: at.Offset, Record: append([]byte(nil), at.Record...),
+	})
+}
+
+// Skip implements picket.Accounting.
+func (s *Stream) Skip(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bump(&s.total.Skipped, reason)
+	if s.skip.Skipped[reason] > 0 {
+		s.skip.Skipped[reason]--
+		return
+	}
+	bump(&s.delta.Skipped, reason)
+}
+
+// maxReasons bounds the reasons kept apart, as input.Counter does.
+const maxReasons = 64
+
+func bump(m *map[string]int64, reason string) {
+	if *m == nil {
+		*m = map[string]int64{}
+	}
+	if _, ok := (*m)[reason]; !ok && len(*m) >= maxReasons {
+		reason = "other reasons"
+	}
+	(*m)[reason]++
+}
+
+// Total is what became of all records since the stream's beginning.
+func (s *Stream) Total() picket.InputCounts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total.Clone()
+}
+
+// Dirty reports whether there is something to commit.
+func (s *Stream) Dirty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.delta.Accepted > 0 || len(s.delta.Rejected) > 0 || len(s.delta.Skipped) > 0
+}
+
+// begin opens a delivery if none is open.
+func (s *Stream) begin() {
+	if s.delivery == 0 {
+		s.delivery = s.desk.house.begin()
+	}
+}
+
+func (s *Stream) origin() picket.Origin {
+	return picket.Origin{Input: s.desk.id, Delivery: s.delivery}
+}
+
+// Query implements picket.QuerySink.
+func (s *Stream) Query(q *picket.Query) error {
+	if s.drop {
+		return nil
+	}
+	if s.delivery == 0 || s.feed == nil {
+		if s.feed == nil {
+			s.feed = s.desk.house.feed()
+		}
+		s.begin()
+		s.feed.Begin(s.origin())
+	}
+	return s.feed.Query(q)
+}
+
+// Record implements picket.RecordSink.
+func (s *Stream) Record(r *picket.Record) error {
+	return s.event(picket.KindRecord, r.Time, r.Name, r)
+}
+
+// Sighting implements picket.SightingSink.
+func (s *Stream) Sighting(v *picket.Sighting) error {
+	t := v.LastSeen
+	if t.IsZero() {
+		t = v.FirstSeen
+	}
+	return s.event(picket.KindSighting, t, v.Name, v)
+}
+
+// AdminEvent implements picket.AdminEventSink.
+func (s *Stream) AdminEvent(e *picket.AdminEvent) error {
+	name := e.Zone
+	if len(e.Names) > 0 {
+		name = e.Names[0]
+	}
+	return s.event(picket.KindAdminEvent, e.Time, name, e)
+}
+
+// Asset implements picket.AssetSink.
+func (s *Stream) Asset(a *picket.Asset) error { return s.event(picket.KindAsset, a.Time, a.Name, a) }
+
+// Signal implements picket.SignalSink.
+func (s *Stream) Signal(v *picket.Signal) error {
+	return s.event(picket.KindSignal, v.Time, v.TargetName, v)
+}
+
+func (s *Stream) event(kind picket.Kind, t time.Time, name string, v any) error {
+	if s.drop {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", kind, err)
+	}
+	row := picket.EventRow{Kind: kind, Name: name, Data: b}
+	if !t.IsZero() {
+		row.Time = t.UnixNano()
+	}
+	s.events = append(s.events, row)
+	if s.size += len(b); len(s.events) >= eventsAtOnce || s.size >= bytesAtOnce {
+		return s.store(context.Background())
+	}
+	return nil
+}
+
+// store writes the events that wait, under the delivery.
+func (s *Stream) store(ctx context.Context) error {
+	if len(s.events) == 0 {
+		return nil
+	}
+	s.begin()
+	err := s.desk.house.keeper.AppendEvents(ctx, s.origin(), s.events)
+	s.events, s.size = s.events[:0], 0
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return err
+}
+
+// Commit makes everything since the last commit count, together with positions
+// and marks; nil positions remove. When it fails nothing of it counts, the
+// stream can only be abandoned, and its transport has to bring it again.
+func (s *Stream) Commit(ctx context.Context, positions map[string][]byte, marks ...picket.DeliveryMark) error {
+	return s.commit(ctx, &picket.IntakeCommit{Positions: positions, Marks: marks})
+}
+
+// CommitReplay is Commit of a stream that was read from quarantined records,
+// which are released and no longer count as rejected.
+func (s *Stream) CommitReplay(ctx context.Context, list []picket.QuarantinedRecord) error {
+	k := picket.IntakeCommit{Add: released(list)}
+	for _, q := range list {
+		k.Release = append(k.Release, q.ID)
+	}
+	return s.commit(ctx, &k)
+}
+
+func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
+	if s.err != nil {
+		return s.err
+	}
+	if err := s.store(ctx); err != nil {
+		return err
+	}
+	if s.feed != nil {
+		if err := s.feed.Wait(ctx); err != nil {
+			s.err = err
+			return err
+		}
+		if b := s.desk.house.findings; b != nil {
+			if err := b.Barrier(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	s.mu.Lock()
+	delta := s.delta.Clone()
+	s.mu.Unlock()
+	k.Delivery, k.Quarantine = s.delivery, s.kept
+	k.Add.Add(&delta)
+	if err := s.desk.commit(ctx, k, s); err != nil {
+		s.err = err
+		return err
+	}
+	s.desk.house.end(s.delivery)
+	s.delivery, s.kept, s.keptSize = 0, nil, 0
+	return nil
+}
+
+// Abandon takes back what has not been committed: it counts nowhere.
+func (s *Stream) Abandon(ctx context.Context) error {
+	var err error
+	if s.feed != nil {
+		// The pipeline must be done with it, or its rows would come after the withdrawal.
+		err = s.feed.Wait(ctx)
+	}
+	if s.delivery != 0 {
+		if werr := s.desk.house.keeper.Withdraw(ctx, s.origin()); werr == nil {
+			err = nil
+			s.desk.house.end(s.delivery)
+		} else {
+			err = werr // stays open: the store takes it back at its next start
+		}
+	}
+	s.delivery, s.events, s.kept = 0, nil, nil
+	s.leave()
+	return err
+}
+
+// Close ends a stream that has been committed.
+func (s *Stream) Close() { s.leave() }
+
+func (s *Stream) leave() {
+	s.desk.mu.Lock()
+	delete(s.desk.pending, s)
+	s.desk.mu.Unlock()
+}
