@@ -140,3 +140,17 @@ func skipPriority(b []byte) (rest []byte, versioned bool) {
 	}
 	return b, false
 }
+
+// UTC is the Unix time in seconds of a civil time in UTC, for formats whose offset
+// is known.
+func UTC(y, mo, d, h, mi, s int) int64 {
+	return days(y, mo, d)*86400 + int64(h)*3600 + int64(mi)*60 + int64(s)
+}
+
+// UnixTime is a time in Unix nanoseconds as telemetry has it; 0 is none.
+func UnixTime(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
