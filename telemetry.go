@@ -29,7 +29,8 @@ type Position struct {
 // cardinality ("truncated message", "bad address"). Implementations do not
 // allocate for a reason they have seen.
 type Accounting interface {
-	// Accept counts a record that yielded telemetry, with its event time (Unix nanoseconds).
+	// Accept counts a record that yielded telemetry, with its event time (Unix
+	// nanoseconds), 0 when it has none.
 	Accept(time int64)
 	// Reject counts a record that should have been telemetry but could not be read.
 	Reject(reason string, at Position)

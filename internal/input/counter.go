@@ -32,9 +32,13 @@ func NewCounter() *Counter {
 	return c
 }
 
-// Accept implements picket.Accounting.
+// Accept implements picket.Accounting. A record without time does not count for
+// FirstSeen and LastSeen.
 func (c *Counter) Accept(t int64) {
 	c.accepted.Add(1)
+	if t == 0 {
+		return
+	}
 	for {
 		v := c.first.Load()
 		if t >= v || c.first.CompareAndSwap(v, t) {

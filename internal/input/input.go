@@ -55,6 +55,9 @@ func Detect(head []byte) (Format, bool) {
 	var best Format
 	sure := 0
 	for _, f := range Formats() {
+		if f.Detect == nil {
+			continue // used where it is named
+		}
 		if n := f.Detect(head); n > sure {
 			best, sure = f, n
 		}
@@ -85,6 +88,9 @@ func Open(r io.Reader, name string) (Format, io.Reader, error) {
 	}
 	f, ok := Detect(head)
 	if !ok {
+		if err := refuse(head); err != nil {
+			return Format{}, nil, err
+		}
 		return Format{}, nil, fmt.Errorf("%w; known: %s", ErrUnknown, Names())
 	}
 	return f, rr, nil

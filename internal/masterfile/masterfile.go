@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/picket-dns/picket/internal/dnsname"
@@ -55,6 +56,15 @@ type Record struct {
 	Data   string // as it stands, on one line
 
 	known bool // data that the verifier must be able to read
+}
+
+// String is the record as one line of a zone file that needs nothing before it.
+func (r *Record) String() string {
+	ttl := ""
+	if r.TTL >= 0 {
+		ttl = strconv.FormatInt(r.TTL, 10) + " "
+	}
+	return fmt.Sprintf("$ORIGIN %s\n%s %sCLASS%d %s %s\n", r.Origin, dnsname.String(r.Owner), ttl, r.Class, TypeName(r.Type), r.Data)
 }
 
 // Problem is something wrong in a file.
