@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket/internal/detect"
-	"github.com/picket-dns/picket/internal/input"
-	"github.com/picket-dns/picket/internal/input/decode"
-	"github.com/picket-dns/picket/internal/transport"
 )
 
 // config is the whole configuration of picket run. The comments are the source
@@ -56,35 +53,6 @@ type zoneConfig struct {
 	Origin string `yaml:"origin"`
 }
 
-// inputConfig is one source of telemetry. Exactly one of file, unix, tcp,
-// syslog_udp and syslog_tcp says where the bytes come from.
-type inputConfig struct {
-	// Name in metrics, the console and messages; left out, it is made of the rest.
-	Name string `yaml:"name"`
-	// Format of the telemetry, or auto to tell it by content.
-	Format string `yaml:"format" default:"auto"`
-	// File that is read and followed; rotation is followed too.
-	File string `yaml:"file"`
-	// Unix socket to listen on, for dnstap and for lines.
-	Unix string `yaml:"unix"`
-	// TCP address to listen on, for dnstap and for lines.
-	TCP string `yaml:"tcp"`
-	// UDP address to take syslog on (RFC 3164, RFC 5424).
-	SyslogUDP string `yaml:"syslog_udp"`
-	// TCP address to take syslog on (RFC 6587 framings).
-	SyslogTCP string `yaml:"syslog_tcp"`
-	// Time zone of logs that write local time without one, such as Europe/Vienna.
-	// Left out, such times are read as UTC, and the input says so.
-	Timezone string `yaml:"timezone"`
-	// How dates such as 04/05/2026 are meant: mdy, dmy or ymd; for formats that
-	// leave it to the locale.
-	DateOrder string `yaml:"date_order"`
-	// Zone of record formats that do not say it, such as example.com.
-	Origin string `yaml:"origin"`
-	// Which fields mean what, for the generic JSON and CSV formats.
-	Mapping *decode.Mapping `yaml:"mapping"`
-}
-
 // detectConfig bounds and switches the detectors.
 type detectConfig struct {
 	// Source-and-zone pairs remembered, 64 bytes each.
@@ -103,13 +71,19 @@ type detectConfig struct {
 type retentionConfig struct {
 	// How long the query history is kept; whole hours are removed. 0 keeps everything.
 	Queries time.Duration `yaml:"queries" default:"720h"`
+	// How long telemetry of the other kinds is kept, from when it was received. 0
+	// keeps everything.
+	Events time.Duration `yaml:"events" default:"8760h"`
+	// How long idempotency keys of pushed requests and names of objects taken are
+	// remembered; what comes again later counts again. 0 keeps everything.
+	Marks time.Duration `yaml:"marks" default:"2160h"`
 }
 
 func defaultConfig() config {
 	return config{
 		DataDir: "data", Listen: "127.0.0.1:8053",
 		Detect:    detectConfig{Sources: 1 << 20, Suspects: 16384, EpisodeIdle: 2 * time.Hour},
-		Retention: retentionConfig{Queries: 720 * time.Hour},
+		Retention: retentionConfig{Queries: 720 * time.Hour, Events: 8760 * time.Hour, Marks: 2160 * time.Hour},
 	}
 }
 
@@ -187,10 +161,7 @@ func (c *config) resolve(dir string) {
 		}
 	}
 	for i := range c.Inputs {
-		if c.Inputs[i].File != transport.Stdin {
-			abs(&c.Inputs[i].File)
-		}
-		abs(&c.Inputs[i].Unix)
+		c.Inputs[i].resolve(abs)
 	}
 }
 
@@ -223,71 +194,16 @@ func (c *config) validate(lines lineIndex, p *problems) {
 	if c.Detect.EpisodeIdle < time.Minute {
 		p.add(lines.of("detect.episode_idle"), "detect.episode_idle: %s is too short; at least 1m", c.Detect.EpisodeIdle)
 	}
-	if c.Retention.Queries < 0 {
-		p.add(lines.of("retention.queries"), "retention.queries: %s is negative; 0 keeps everything", c.Retention.Queries)
+	for key, d := range map[string]time.Duration{"queries": c.Retention.Queries, "events": c.Retention.Events, "marks": c.Retention.Marks} {
+		if d < 0 {
+			p.add(lines.of("retention.%s", key), "retention.%s: %s is negative; 0 keeps everything", key, d)
+		}
 	}
 	for i, d := range c.Detect.Disabled {
 		if !slices.Contains(detect.Names(), d) {
 			p.add(lines.of("detect.disabled[%d]", i), "detect.disabled: no detector %q; want one of %s", d, strings.Join(detect.Names(), ", "))
 		}
 	}
-}
-
-func (in *inputConfig) validate(at int, p *problems) {
-	n := 0
-	for _, s := range []string{in.File, in.Unix, in.TCP, in.SyslogUDP, in.SyslogTCP} {
-		if s != "" {
-			n++
-		}
-	}
-	if n != 1 {
-		p.add(at, "inputs: an entry needs exactly one of file, unix, tcp, syslog_udp, syslog_tcp; this has %d", n)
-	}
-	for key, addr := range map[string]string{"tcp": in.TCP, "syslog_udp": in.SyslogUDP, "syslog_tcp": in.SyslogTCP} {
-		if addr != "" {
-			if err := checkListen(addr); err != nil {
-				p.add(at, "inputs: %s: %q: %v", key, addr, err)
-			}
-		}
-	}
-	if in.Format == "" {
-		in.Format = input.Auto
-	}
-	if in.Format != input.Auto {
-		if _, ok := input.ByName(in.Format); !ok {
-			p.add(at, "inputs: format: %q is unknown; want auto or one of %s", in.Format, input.Names())
-		}
-	}
-	if !slices.Contains([]string{"", "mdy", "dmy", "ymd"}, in.DateOrder) {
-		p.add(at, "inputs: date_order: %q: want mdy, dmy or ymd", in.DateOrder)
-	}
-	if _, err := time.LoadLocation(in.Timezone); err != nil {
-		p.add(at, "inputs: timezone: %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", in.Timezone, err)
-	}
-}
-
-// comesAgain reports whether the transport can bring once more what was not
-// committed before a crash.
-func (in *inputConfig) comesAgain() bool { return in.File != "" && in.File != transport.Stdin }
-
-// transport names how the bytes come.
-func (in *inputConfig) transport() string {
-	switch {
-	case in.File != "":
-		return "file"
-	case in.Unix != "":
-		return "unix"
-	case in.TCP != "":
-		return "tcp"
-	case in.SyslogUDP != "":
-		return "syslog-udp"
-	}
-	return "syslog-tcp"
-}
-
-// where names the place the bytes come from.
-func (in *inputConfig) where() string {
-	return in.transport() + ":" + in.File + in.Unix + in.TCP + in.SyslogUDP + in.SyslogTCP
 }
 
 // checkListen checks an address to listen on.

@@ -21,7 +21,7 @@ const configDoc = "../../docs/config.md"
 // TestConfigDoc holds docs/config.md against the comments of the config structs,
 // from which it is made: go test ./cmd/picket -run ConfigDoc -update
 func TestConfigDoc(t *testing.T) {
-	want, err := renderConfigDoc("config.go")
+	want, err := renderConfigDoc("config.go", "config_inputs.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,17 +100,19 @@ func TestExampleConfig(t *testing.T) {
 	}
 }
 
-// renderConfigDoc makes the document of the struct config in a Go file and of the
-// structs it is made of.
-func renderConfigDoc(file string) ([]byte, error) {
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
+// renderConfigDoc makes the document of the struct config and of the structs it is
+// made of, in the named Go files.
+func renderConfigDoc(files ...string) ([]byte, error) {
 	d := configDocument{structs: map[string]*ast.GenDecl{}}
-	for _, decl := range f.Decls {
-		if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.TYPE && len(g.Specs) == 1 {
-			d.structs[g.Specs[0].(*ast.TypeSpec).Name.Name] = g
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range f.Decls {
+			if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.TYPE && len(g.Specs) == 1 {
+				d.structs[g.Specs[0].(*ast.TypeSpec).Name.Name] = g
+			}
 		}
 	}
 	d.w.WriteString("# Configuration\n\n")
@@ -185,10 +187,15 @@ func (d *configDocument) section(name, path string) error {
 // value names a Go type for people, and the struct of this file that it holds.
 func (d *configDocument) value(t ast.Expr) (name, inner string) {
 	switch t := t.(type) {
+	case *ast.StarExpr:
+		return d.value(t.X)
 	case *ast.ArrayType:
 		name, inner := d.value(t.Elt)
 		return "list of " + name, inner
 	case *ast.SelectorExpr:
+		if t.Sel.Name == "Mapping" {
+			return "keys, see [mapping](inputs/mapping.md)", ""
+		}
 		return strings.ToLower(t.Sel.Name), ""
 	case *ast.Ident:
 		switch t.Name {

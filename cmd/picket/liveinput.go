@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +28,7 @@ type liveInput struct {
 
 // newLiveInput opens an input's account.
 func newLiveInput(ctx context.Context, cfg inputConfig, d *daemon) (*liveInput, error) {
-	desk, err := d.house.Desk(ctx, cfg.Name, cfg.comesAgain())
+	desk, err := d.house.Desk(ctx, cfg.Name, cfg.way().again)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +51,10 @@ func (in *liveInput) start(ctx context.Context, running *sync.WaitGroup) error {
 		return in.listen(ctx, running, "unix", in.cfg.Unix)
 	case in.cfg.TCP != "":
 		return in.listen(ctx, running, "tcp", in.cfg.TCP)
+	case in.cfg.HTTP != nil:
+		return in.pushed(ctx, running)
+	case in.cfg.Kafka != nil:
+		return in.consume(ctx, running)
 	}
 	return in.syslog(ctx, running)
 }
@@ -96,40 +99,6 @@ func (in *liveInput) documents() bool {
 		}
 	}
 	return false
-}
-
-func (in *liveInput) listen(ctx context.Context, running *sync.WaitGroup, network, addr string) error {
-	l, err := transport.Listen(ctx, transport.ListenConfig{Network: network, Address: addr, Mode: 0o660, Refused: func() { in.desk.Drop("connection refused", 1) }})
-	if err != nil {
-		return err
-	}
-	in.d.log.Info("listening", "input", in.cfg.Name, "network", network, "address", l.Addr().String())
-	running.Go(func() {
-		err := l.Serve(ctx, func(ctx context.Context, conn io.ReadWriteCloser) { in.takeConn(ctx, conn, "") })
-		if err != nil && ctx.Err() == nil {
-			in.fail(err)
-		}
-	})
-	return nil
-}
-
-func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error {
-	s, err := transport.NewSyslog(ctx, transport.SyslogConfig{
-		UDP: in.cfg.SyslogUDP, TCP: in.cfg.SyslogTCP, ContentOnly: in.cfg.Format != input.Auto && in.cfg.Format != "bind-log",
-		Dropped: func(n int) { in.desk.Drop("queue full", n) },
-	})
-	if err != nil {
-		return err
-	}
-	udp, tcp := s.Addrs()
-	in.d.log.Info("listening for syslog", "input", in.cfg.Name, "udp", udp, "tcp", tcp)
-	running.Go(func() {
-		in.takeConn(ctx, s, "")
-		if err := s.Close(); err != nil {
-			in.fail(err)
-		}
-	})
-	return nil
 }
 
 // fail notes what is wrong with the input; it goes on where it can.

@@ -22,7 +22,7 @@ const reasonUnreadable = "unreadable as a whole"
 
 // options are what the decoders of an input are told; name is the file's or object's.
 func (in *liveInput) options(name string) decode.Options {
-	opt := decode.Options{Sensor: in.cfg.Name, DateOrder: in.cfg.DateOrder, Origin: in.cfg.Origin, Mapping: in.cfg.Mapping, Note: in.note}
+	opt := decode.Options{Sensor: in.cfg.Name, DateOrder: in.cfg.DateOrder, Origin: in.cfg.Origin, Client: in.cfg.FrontEnd, Mapping: in.cfg.Mapping, Note: in.note}
 	if in.cfg.Timezone != "" {
 		opt.Location, _ = time.LoadLocation(in.cfg.Timezone) // checked with the configuration
 	}
@@ -164,42 +164,46 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) {
 }
 
 // takeWhole takes in something that is read to its end and counts as a whole: a
-// request, an object, a message. ok is false when the content is at fault; then it
-// counts as one record that was rejected.
-func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, positions map[string][]byte, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, ok bool, err error) {
+// request, an object, messages. content is what is wrong with the content; then
+// it counts as one record that was rejected. err is about everything else, and
+// nothing of it counts.
+func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, positions map[string][]byte, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, content, err error) {
+	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: in.cfg.Format})
 	src := &sourceErrors{r: r}
-	fm, opened, err := input.Open(src, in.cfg.Format)
-	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
-	empty := errors.Is(err, input.ErrEmpty)
-	if err == nil {
-		in.use(fm)
-		err = fm.Decode(context.WithoutCancel(ctx), opened, in.options(name), s, s)
-	}
+	content = in.decodeWhole(ctx, src, name, s)
 	if src.err != nil { // the transport's, not the content's
-		return counts, false, errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
+		return counts, nil, errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
 	}
-	if err != nil && !empty {
-		in.fail(fmt.Errorf("%s: %w", name, err))
-		if aerr := s.Abandon(context.WithoutCancel(ctx)); aerr != nil {
-			return counts, false, aerr
+	if content != nil {
+		in.fail(fmt.Errorf("%s: %w", name, content))
+		if err := s.Abandon(context.WithoutCancel(ctx)); err != nil {
+			return counts, content, err
 		}
-		s = in.desk.Stream(intake.StreamConfig{Name: name})
+		s = in.desk.Stream(intake.StreamConfig{Name: name, Format: in.cfg.Format})
 		s.Reject(reasonUnreadable, picket.Position{})
+	} else {
+		in.fine()
 	}
-	ok = err == nil || empty
 	counts = s.Total()
 	var marks []picket.DeliveryMark
 	if mark != nil {
 		marks = mark(counts)
 	}
-	if cerr := in.commit(ctx, s, positions, marks...); cerr != nil {
-		return counts, false, cerr
+	return counts, content, in.commit(ctx, s, positions, marks...)
+}
+
+// decodeWhole decodes r into s. An empty r is fine.
+func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, s *intake.Stream) error {
+	fm, opened, err := input.Open(r, in.cfg.Format)
+	if errors.Is(err, input.ErrEmpty) {
+		return nil
 	}
-	if ok {
-		in.fine()
-		return counts, true, nil
+	if err != nil {
+		return err
 	}
-	return counts, false, nil
+	in.use(fm)
+	s.Format(fm.Name)
+	return fm.Decode(context.WithoutCancel(ctx), opened, in.options(name), s, s)
 }
 
 // sourceErrors tells the errors of what is read from those of what is in it.

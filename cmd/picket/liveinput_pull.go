@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/intake"
+	"github.com/picket-dns/picket/internal/transport"
+)
+
+// consume takes topics of Kafka. A partition's next offset is stored in the same
+// commit as what came before it, and told to the group afterwards.
+func (in *liveInput) consume(ctx context.Context, running *sync.WaitGroup) error {
+	c := in.cfg.Kafka
+	cfg := transport.KafkaConfig{
+		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, SASL: c.SASL, User: c.User, PasswordFile: c.PasswordFile,
+		Resume: func(topic string, partition int32) (int64, bool) {
+			next, err := strconv.ParseInt(string(in.desk.Position(partitionKey(topic, partition))), 10, 64)
+			return next, err == nil
+		},
+		Failed: in.fail,
+	}
+	if c.TLS || c.CAFile != "" {
+		t, err := clientTLS(c.CAFile)
+		if err != nil {
+			return err
+		}
+		cfg.TLS = t
+	}
+	k, err := transport.NewKafka(cfg, in.takeBatch)
+	if err != nil {
+		return err
+	}
+	in.d.log.Info("consuming", "input", in.cfg.Name, "topics", c.Topics, "group", c.Group)
+	running.Go(func() {
+		if err := k.Run(ctx); err != nil && ctx.Err() == nil {
+			in.fail(err)
+		}
+	})
+	return nil
+}
+
+func partitionKey(topic string, partition int32) string {
+	return fmt.Sprintf("kafka:%s/%d", topic, partition)
+}
+
+// takeBatch takes in consecutive messages of a partition. Messages of a format
+// that is lines of text are read as one text, all others one by one.
+func (in *liveInput) takeBatch(ctx context.Context, b *transport.Batch) error {
+	key := partitionKey(b.Topic, b.Partition)
+	if next, err := strconv.ParseInt(string(in.desk.Position(key)), 10, 64); err == nil && next > b.Last {
+		return nil // stored, but the group was not told
+	} else if err == nil {
+		for len(b.Records) > 0 && b.Records[0].Offset < next {
+			b.Records = b.Records[1:]
+		}
+	}
+	position := map[string][]byte{key: strconv.AppendInt(nil, b.Last+1, 10)}
+	fm, known := in.formatOf(b)
+	s := in.desk.Stream(intake.StreamConfig{Name: key, Format: in.cfg.Format})
+	in.fine()
+	if known && (fm.Shape == input.ShapeLines || fm.Shape == input.ShapeText) {
+		in.takeMessage(ctx, s, &messages{records: b.Records}, key)
+	} else {
+		for _, r := range b.Records {
+			in.takeMessage(ctx, s, bytes.NewReader(r.Value), fmt.Sprintf("%s@%d", key, r.Offset))
+		}
+	}
+	return in.commit(ctx, s, position)
+}
+
+// takeMessage decodes into a stream that goes on whatever becomes of it: what is
+// wrong with a message is a rejected record.
+func (in *liveInput) takeMessage(ctx context.Context, s *intake.Stream, r io.Reader, name string) {
+	if err := in.decodeWhole(ctx, r, name, s); err != nil {
+		in.fail(fmt.Errorf("%s: %w", name, err))
+		s.Reject(reasonUnreadable, picket.Position{})
+	}
+}
+
+// formatOf tells the format of a batch, by its first message where need be.
+func (in *liveInput) formatOf(b *transport.Batch) (input.Format, bool) {
+	if f, ok := input.ByName(in.cfg.Format); ok {
+		return f, true
+	}
+	for _, r := range b.Records {
+		if len(r.Value) > 0 {
+			f, _, err := input.Open(bytes.NewReader(r.Value), input.Auto)
+			return f, err == nil
+		}
+	}
+	return input.Format{}, false
+}
+
+// messages reads the values of records as lines.
+type messages struct {
+	records []transport.BatchRecord
+	rest    []byte
+	open    bool // a line's end is due
+}
+
+// Read implements io.Reader.
+func (m *messages) Read(b []byte) (int, error) {
+	for len(m.rest) == 0 {
+		if m.open {
+			m.open, m.rest = false, []byte{'\n'}
+			break
+		}
+		if len(m.records) == 0 {
+			return 0, io.EOF
+		}
+		m.rest = bytes.TrimRight(m.records[0].Value, "\r\n")
+		m.open, m.records = true, m.records[1:]
+	}
+	n := copy(b, m.rest)
+	m.rest = m.rest[n:]
+	return n, nil
+}
+
+// clientTLS trusts the authorities in a file, or the system's.
+func clientTLS(caFile string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return cfg, nil
+	}
+	b, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("%s: no certificate in it; want PEM", caFile)
+	}
+	return cfg, nil
+}
