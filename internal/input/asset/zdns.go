@@ -350,8 +350,6 @@ func zdnsData(typ string, f map[string][]byte) string {
 		bare, quoted := strings.CutSuffix(name, "=")
 		v, ok := f[bare]
 		switch {
-		case !ok && typ == "SOA" && len(parts) >= 3: // timers left out
-			v = []byte("0")
 		case !ok:
 			return ""
 		case quoted:

@@ -246,8 +246,13 @@ func (d *eveDecoder) response(hash uint64, x *endpoints, t int64) (reason string
 }
 
 // DetectSuricataDNS knows any EVE event by its keys, so that a log without dns
-// events is told as such.
+// events is told as such; it is surer where there are some, as alerts have a format
+// of their own.
 func DetectSuricataDNS(head []byte) int {
+	score := 60
+	if bytes.Contains(head, []byte(`"event_type":"dns"`)) || bytes.Contains(head, []byte(`"event_type": "dns"`)) {
+		score = 90
+	}
 	return decode.DetectJSON(head, func(c *decode.Cursor) bool {
 		var kind, stamp, other bool
 		for {
@@ -268,5 +273,5 @@ func DetectSuricataDNS(head []byte) int {
 			}
 			c.Skip()
 		}
-	}, 90)
+	}, score)
 }
