@@ -55,6 +55,26 @@ func (t *textReader) SetReadDeadline(when time.Time) error {
 	return errors.ErrUnsupported
 }
 
+// Unread passes on how many of r's bytes are not yet accounted for, where r wants
+// to know: what the caller has not used of the n bytes and what is kept here. Bytes
+// of UTF-16 are not counted back; they are known when nothing is left of the text.
+func (t *textReader) Unread(n int) {
+	r, ok := t.r.(interface{ Unread(int) })
+	if !ok {
+		return
+	}
+	switch rest := len(t.out) - t.at; {
+	case n < 0:
+		r.Unread(n)
+	case t.order == nil:
+		r.Unread(n + rest + t.n)
+	case n+rest == 0:
+		r.Unread(t.n)
+	default:
+		r.Unread(-1)
+	}
+}
+
 // Read implements io.Reader.
 func (t *textReader) Read(b []byte) (int, error) {
 	for {

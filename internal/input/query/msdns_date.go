@@ -71,14 +71,17 @@ func (w *msWhen) parse(b []byte) int {
 		return 0
 	}
 	from := i
+	if !blankAt(b, i) {
+		return 0
+	}
 	for i < len(b) && !decode.Digit(b[i]) {
 		i++
 	}
-	if i == from || i-from > maxHalf || i == len(b) {
+	if i-from > maxHalf || i == len(b) {
 		return 0
 	}
 	w.half = msHalf(b[from:i])
-	if i = w.time(b, i); i == 0 {
+	if i = w.time(b, i); i == 0 || !blankAt(b, i) {
 		return 0
 	}
 	// The thread's number is the first word of three or more hexadecimal digits.
@@ -100,6 +103,14 @@ func (w *msWhen) parse(b []byte) int {
 		i = end
 	}
 	return 0
+}
+
+// blankAt reports whether a blank of some kind is at b[i].
+func blankAt(b []byte, i int) bool {
+	if i >= len(b) {
+		return false
+	}
+	return b[i] == ' ' || bytes.HasPrefix(b[i:], []byte("\u00a0")) || bytes.HasPrefix(b[i:], []byte("\u202f"))
 }
 
 func isThread(b []byte) bool {

@@ -52,13 +52,29 @@ func (l *msLine) cut(line []byte) (kind msKind, reason string) {
 			return msBroken, decode.ReasonTime
 		}
 	}
-	rest := line[i:]
-	_, rest = word(rest) // thread
-	l.context, rest = word(rest)
+	rest := l.afterContext(line[i:])
 	if !bytes.Equal(l.context, msPacketWord) {
-		return msOther, ""
+		// A syslog header with a date like this one's, and a host like a thread.
+		if !bytes.Contains(line, msSpaced) {
+			return msOther, ""
+		}
+		was := *l
+		if i = l.behind(line); i > 0 {
+			rest = l.afterContext(line[i:])
+		}
+		if i == 0 || !bytes.Equal(l.context, msPacketWord) {
+			*l = was
+			return msOther, ""
+		}
 	}
 	return l.packet(rest)
+}
+
+// afterContext cuts thread and context off, and keeps the latter.
+func (l *msLine) afterContext(b []byte) []byte {
+	_, b = word(b)
+	l.context, b = word(b)
+	return b
 }
 
 // behind finds the line's own beginning behind a syslog header.
