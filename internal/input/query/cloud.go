@@ -80,7 +80,7 @@ func (w *cloudReader) objects() error {
 		if err := w.around(); err != nil {
 			return decode.Ended(err)
 		}
-		rec, err := w.in.NextRecord(false)
+		rec, err := w.next()
 		if errors.Is(err, decode.ErrIdle) {
 			continue
 		}
@@ -93,6 +93,32 @@ func (w *cloudReader) objects() error {
 		}
 		w.in.Done(n)
 	}
+}
+
+// next returns the next object. Within an object stepped into, the line's end is
+// not looked for, as it may be far away.
+func (w *cloudReader) next() ([]byte, error) {
+	for w.open {
+		if err := w.in.Ctx.Err(); err != nil {
+			return nil, err
+		}
+		c := &w.cur[0]
+		b := w.in.Buf[w.in.At:w.in.End]
+		if len(b) == 0 || b[0] != '{' {
+			break
+		}
+		c.Reset(b)
+		if c.Skip(); !c.Bad {
+			return b[:c.I], nil
+		}
+		if w.in.Err != nil || len(b) >= decode.MaxLine {
+			break
+		}
+		if err := w.in.Fill(false); err != nil {
+			return nil, err
+		}
+	}
+	return w.in.NextRecord(false)
 }
 
 // object accounts for the object that b begins with and returns its length.
