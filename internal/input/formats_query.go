@@ -21,6 +21,11 @@ func queryFormats() []Format {
 		{Name: "cloudflare-dns", Title: "Cloudflare Logpush, data sets dns_logs and dns_firewall_logs", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectCloudflareDNS, Decode: of(query.CloudflareDNS)},
 		{Name: "gcp-dns", Title: "Google Cloud DNS query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectGCPDNS, Decode: of(query.GCPDNS)},
 		{Name: "azure-dns", Title: "Azure DNS security policy query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectAzureDNS, Decode: of(query.AzureDNS)},
+		{Name: "nsd-log", Title: "NSD log, zone transfers and notifications", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeLines, Detect: query.DetectNSDLog, Decode: of(query.NSDLog)},
+		{Name: "knot-log", Title: "Knot DNS log, zone transfers, notifications and updates", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeText, Detect: query.DetectKnotLog, Decode: of(query.KnotLog)},
+		{Name: "powerdns-log", Title: "PowerDNS log, Authoritative Server and Recursor", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeText, Detect: query.DetectPowerDNSLog, Decode: of(query.PowerDNSLog)},
+		{Name: "coredns-log", Title: "CoreDNS query log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeLines, Detect: query.DetectCoreDNSLog, Decode: of(query.CoreDNSLog)},
+		{Name: "unbound-log", Title: "Unbound query and reply log", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectUnboundLog, Decode: of(query.UnboundLog)},
 		{Name: "ndjson", Title: "Picket's own JSON lines", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeLines, Detect: query.DetectNDJSON, Decode: of(query.NDJSON)},
 	}
 }

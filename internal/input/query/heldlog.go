@@ -1,0 +1,150 @@
+package query
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
+)
+
+const (
+	// heldMost is how many queries wait for the lines that complete them. A
+	// resolver's reply comes after those to the queries asked meanwhile.
+	heldMost = 1024
+	// heldRing also keeps queries that have been passed on, so that a late line is
+	// not taken for another query.
+	heldRing = 2 * heldMost
+	// heldWait is how long, in event time, a query is held unless configured.
+	heldWait = 2 * decode.NsPerSecond
+)
+
+// sawAll marks a query that no more lines are awaited for.
+const sawAll uint8 = 1 << 7
+
+type heldQuery struct {
+	q   picket.Query
+	aux uint32 // what else identifies the query, as the format likes
+	saw uint8  // the lines it has been seen in, and sawAll
+}
+
+// heldQueries keeps queries in the order of their lines until later lines have
+// completed them, or for a time.
+type heldQueries struct {
+	slots      []heldQuery
+	hashes     [heldRing]uint32
+	head, tail uint64 // of the queries held; slots before head keep what was passed on
+	wait       int64
+	seed       maphash.Seed
+	key        []byte
+	acct       picket.Accounting
+	sink       picket.QuerySink
+}
+
+func newHeldQueries(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) heldQueries {
+	h := heldQueries{slots: make([]heldQuery, heldRing), wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(), acct: acct, sink: sink}
+	if h.wait <= 0 {
+		h.wait = heldWait
+	}
+	return h
+}
+
+func (h *heldQueries) hash(q *picket.Query) uint32 {
+	a := q.Client.As16()
+	h.key = append(append(append(h.key[:0], a[:]...), byte(q.Type>>8), byte(q.Type)), q.Name...)
+	return uint32(maphash.Bytes(h.seed, h.key))
+}
+
+// add holds a copy of q.
+func (h *heldQueries) add(q *picket.Query, saw uint8) (*heldQuery, error) {
+	if err := h.release(h.ripe(q.Time)); err != nil {
+		return nil, err
+	}
+	s := &h.slots[h.tail%heldRing]
+	name := append(s.q.Name[:0], q.Name...)
+	s.q, s.aux, s.saw = *q, 0, saw
+	s.q.Name = name
+	h.hashes[h.tail%heldRing] = h.hash(q)
+	h.tail++
+	return s, nil
+}
+
+// find returns the query of probe's client, type and name that has been seen in
+// no line of absent and in all of present: the oldest one held, or else the last
+// one passed on, for which late holds. Ports are compared where both are known.
+func (h *heldQueries) find(probe *picket.Query, absent, present uint8) (s *heldQuery, late bool) {
+	want := h.hash(probe)
+	for i := h.head; i < h.tail; i++ {
+		if h.hashes[i%heldRing] == want {
+			if s := &h.slots[i%heldRing]; s.fits(probe, absent, present) {
+				return s, false
+			}
+		}
+	}
+	from := uint64(0)
+	if h.tail > heldRing {
+		from = h.tail - heldRing
+	}
+	for i := h.head; i > from; i-- {
+		if h.hashes[(i-1)%heldRing] == want {
+			if s := &h.slots[(i-1)%heldRing]; s.fits(probe, absent, present) {
+				return s, true
+			}
+		}
+	}
+	return nil, false
+}
+
+func (s *heldQuery) fits(probe *picket.Query, absent, present uint8) bool {
+	q := &s.q
+	return s.saw&absent == 0 && s.saw&present == present && q.Client == probe.Client && q.Type == probe.Type &&
+		(q.ClientPort == probe.ClientPort || q.ClientPort == 0 || probe.ClientPort == 0) && bytes.Equal(q.Name, probe.Name)
+}
+
+// findAux is find for lines that do not tell the client, among the queries held.
+func (h *heldQueries) findAux(probe *picket.Query, aux uint32) *heldQuery {
+	for i := h.head; i < h.tail; i++ {
+		s := &h.slots[i%heldRing]
+		if s.aux == aux && s.saw&sawAll == 0 && s.q.Type == probe.Type && bytes.Equal(s.q.Name, probe.Name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// ripe returns up to where the held queries go out when one at time t follows.
+func (h *heldQueries) ripe(t int64) uint64 {
+	to := h.head
+	if h.tail-h.head >= heldMost {
+		to = h.head + 1
+	}
+	for to < h.tail && h.slots[to%heldRing].q.Time < t-h.wait {
+		to++
+	}
+	return to
+}
+
+// settle passes on the queries at the head that nothing more is awaited for.
+func (h *heldQueries) settle() error {
+	to := h.head
+	for to < h.tail && h.slots[to%heldRing].saw&sawAll != 0 {
+		to++
+	}
+	return h.release(to)
+}
+
+// release passes on the held queries before to.
+func (h *heldQueries) release(to uint64) error {
+	for ; h.head < to; h.head++ {
+		q := &h.slots[h.head%heldRing].q
+		h.acct.Accept(q.Time)
+		if err := h.sink.Query(q); err != nil {
+			h.head++
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *heldQueries) held() bool   { return h.head < h.tail }
+func (h *heldQueries) flush() error { return h.release(h.tail) }
