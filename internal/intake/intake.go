@@ -159,13 +159,10 @@ func (d *Desk) Marked(ctx context.Context, key string) (picket.DeliveryMark, err
 	return d.house.keeper.Marked(ctx, d.id, key)
 }
 
-// Release gives quarantined records up, and takes them out of the counts.
+// Release gives quarantined records up: they are removed and cannot be replayed any
+// more. They were received and could not be read, so they still count as rejected.
 func (d *Desk) Release(ctx context.Context, list []picket.QuarantinedRecord) error {
-	k := picket.IntakeCommit{Add: released(list)}
-	for _, q := range list {
-		k.Release = append(k.Release, q.ID)
-	}
-	return d.commit(ctx, &k, nil)
+	return d.commit(ctx, &picket.IntakeCommit{Release: ids(list)}, nil)
 }
 
 // commit stores k with what has been dropped. The counts of s, when not nil, are in k.
@@ -202,13 +199,4 @@ func (d *Desk) commit(ctx context.Context, k *picket.IntakeCommit, s *Stream) er
 		}
 	}
 	return nil
-}
-
-// released takes records out of what was rejected.
-func released(list []picket.QuarantinedRecord) picket.InputCounts {
-	c := picket.InputCounts{Rejected: map[string]int64{}}
-	for _, q := range list {
-		c.Rejected[q.Reason]--
-	}
-	return c
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -83,21 +84,28 @@ func count(c *picket.InputCounts, t int64) {
 
 // Reject implements picket.Accounting.
 func (s *Stream) Reject(reason string, at picket.Position) {
+	s.reject(picket.QuarantinedRecord{
+		Stream: s.cfg.Name, Format: s.cfg.Format, Reason: reason, Line: at.Line, Offset: at.Offset, Record: at.Record,
+	})
+}
+
+// reject counts a record, and keeps it as far as there is room.
+func (s *Stream) reject(q picket.QuarantinedRecord) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	bump(&s.total.Rejected, reason)
-	if s.skip.Rejected[reason] > 0 {
-		s.skip.Rejected[reason]--
+	bump(&s.total.Rejected, q.Reason)
+	if s.skip.Rejected[q.Reason] > 0 {
+		s.skip.Rejected[q.Reason]--
 		return
 	}
-	bump(&s.delta.Rejected, reason)
-	if len(at.Record) == 0 || len(at.Record) > keepRecordSize || len(s.kept) >= keepRecords || s.keptSize+len(at.Record) > keepBytes {
+	// It is kept under the reason that it counts under, so that it can be taken out again.
+	q.Reason = bump(&s.delta.Rejected, q.Reason)
+	if len(q.Record) == 0 || len(q.Record) > keepRecordSize || len(s.kept) >= keepRecords || s.keptSize+len(q.Record) > keepBytes {
 		return
 	}
-	s.keptSize += len(at.Record)
-	s.kept = append(s.kept, picket.QuarantinedRecord{
-		Stream: s.cfg.Name, Format: s.cfg.Format, Reason: reason, Line: at.Line, Offset: at.Offset, Record: append([]byte(nil), at.Record...),
-	})
+	s.keptSize += len(q.Record)
+	q.Record = bytes.Clone(q.Record)
+	s.kept = append(s.kept, q)
 }
 
 // Skip implements picket.Accounting.
@@ -115,7 +123,8 @@ func (s *Stream) Skip(reason string) {
 // maxReasons bounds the reasons kept apart, as input.Counter does.
 const maxReasons = 64
 
-func bump(m *map[string]int64, reason string) {
+// bump counts a reason, and returns the one that it counts under.
+func bump(m *map[string]int64, reason string) string {
 	if *m == nil {
 		*m = map[string]int64{}
 	}
@@ -123,6 +132,7 @@ func bump(m *map[string]int64, reason string) {
 		reason = "other reasons"
 	}
 	(*m)[reason]++
+	return reason
 }
 
 // Total is what became of all records since the stream's beginning.
@@ -162,7 +172,11 @@ func (s *Stream) Query(q *picket.Query) error {
 		s.begin()
 		s.feed.Begin(s.origin())
 	}
-	return s.feed.Query(q)
+	err := s.feed.Query(q)
+	if err != nil && s.err == nil {
+		s.err = err // whatever the decoder makes of it, the stream cannot be committed
+	}
+	return err
 }
 
 // Record implements picket.RecordSink.
@@ -234,16 +248,6 @@ func (s *Stream) store(ctx context.Context) error {
 // stream can only be abandoned, and its transport has to bring it again.
 func (s *Stream) Commit(ctx context.Context, positions map[string][]byte, marks ...picket.DeliveryMark) error {
 	return s.commit(ctx, &picket.IntakeCommit{Positions: positions, Marks: marks})
-}
-
-// CommitReplay is Commit of a stream that was read from quarantined records,
-// which are released and no longer count as rejected.
-func (s *Stream) CommitReplay(ctx context.Context, list []picket.QuarantinedRecord) error {
-	k := picket.IntakeCommit{Add: released(list)}
-	for _, q := range list {
-		k.Release = append(k.Release, q.ID)
-	}
-	return s.commit(ctx, &k)
 }
 
 func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
