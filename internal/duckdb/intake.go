@@ -88,7 +88,7 @@ func (s *Store) OpenInput(ctx context.Context, name string, again bool) (st pick
 	return states[0], nil
 }
 
-// Inputs returns the state of every input there ever was, without positions.
+// Inputs returns the state of every input there ever was.
 func (s *Store) Inputs(ctx context.Context) (list []picket.InputState, err error) {
 	defer s.observe("inputs", time.Now(), &err)
 	if list, err = s.inputs(ctx, `ORDER BY id`); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,8 +19,8 @@ const (
 
 // commitQuarantine keeps and releases rejected records within a commit.
 func (s *Store) commitQuarantine(ctx context.Context, c *sql.Conn, k *picket.IntakeCommit) error {
-	for _, id := range k.Release {
-		if _, err := c.ExecContext(ctx, `DELETE FROM quarantine WHERE id = ?`, id); err != nil {
+	if len(k.Release) > 0 {
+		if _, err := c.ExecContext(ctx, `DELETE FROM quarantine WHERE input = ? AND id IN (`+idList(k.Release)+`)`, k.Input); err != nil {
 			return err
 		}
 	}
@@ -57,18 +58,70 @@ func (s *Store) Quarantined(ctx context.Context, input string, after int64, limi
 	if limit <= 0 {
 		limit = 100
 	}
-	err = each(ctx, s.db, `SELECT q.id, i.name, q.stream, q.format, q.reason, q.line, q.byte, epoch_ns(q.time), q.record
-		FROM quarantine q JOIN inputs i ON i.id = q.input WHERE (? = '' OR i.name = ?) AND q.id > ? ORDER BY q.id LIMIT ?`,
-		[]any{text(input), text(input), after, limit}, func(r *sql.Rows) error {
-			var q picket.QuarantinedRecord
-			var ns int64
-			err := r.Scan(&q.ID, &q.Input, &q.Stream, &q.Format, &q.Reason, &q.Line, &q.Offset, &ns, &q.Record)
-			q.Time = utc(ns)
-			list = append(list, q)
-			return err
-		})
+	return s.quarantined(ctx, `(? = '' OR i.name = ?) AND q.id > ? ORDER BY q.id LIMIT ?`, text(input), text(input), after, limit)
+}
+
+// QuarantinedByID returns the kept records with these ids, oldest first; those that
+// are not there any more are missing.
+func (s *Store) QuarantinedByID(ctx context.Context, ids []int64) (list []picket.QuarantinedRecord, err error) {
+	defer s.observe("quarantined", time.Now(), &err)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return s.quarantined(ctx, `q.id IN (`+idList(ids)+`) ORDER BY q.id`)
+}
+
+func (s *Store) quarantined(ctx context.Context, rest string, args ...any) ([]picket.QuarantinedRecord, error) {
+	var list []picket.QuarantinedRecord
+	err := each(ctx, s.db, `SELECT q.id, i.name, q.stream, q.format, q.reason, q.line, q.byte, epoch_ns(q.time), q.record
+		FROM quarantine q JOIN inputs i ON i.id = q.input WHERE `+rest, args, func(r *sql.Rows) error {
+		var q picket.QuarantinedRecord
+		var ns int64
+		err := r.Scan(&q.ID, &q.Input, &q.Stream, &q.Format, &q.Reason, &q.Line, &q.Offset, &ns, &q.Record)
+		q.Time = utc(ns)
+		list = append(list, q)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("quarantined: %w", s.closed(err))
 	}
 	return list, nil
+}
+
+// QuarantineSize says how much is kept of one input's rejected records.
+type QuarantineSize struct {
+	Records int64 `json:"records"`
+	Bytes   int64 `json:"bytes"`
+	Last    int64 `json:"last"` // greatest id
+}
+
+// QuarantineSizes returns the sizes by the input's name; inputs without kept records
+// are missing.
+func (s *Store) QuarantineSizes(ctx context.Context) (sizes map[string]QuarantineSize, err error) {
+	defer s.observe("quarantine-sizes", time.Now(), &err)
+	sizes = map[string]QuarantineSize{}
+	err = each(ctx, s.db, `SELECT i.name, count(*), sum(octet_length(q.record))::BIGINT, max(q.id)
+		FROM quarantine q JOIN inputs i ON i.id = q.input GROUP BY i.name`, nil, func(r *sql.Rows) error {
+		var name string
+		var z QuarantineSize
+		err := r.Scan(&name, &z.Records, &z.Bytes, &z.Last)
+		sizes[name] = z
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("quarantine sizes: %w", s.closed(err))
+	}
+	return sizes, nil
+}
+
+// idList writes ids as SQL does within parentheses.
+func idList(ids []int64) string {
+	var b []byte
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return string(b)
 }
