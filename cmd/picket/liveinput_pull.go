@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +24,7 @@ import (
 func (in *liveInput) consume(ctx context.Context, running *sync.WaitGroup) error {
 	c := in.cfg.Kafka
 	cfg := transport.KafkaConfig{
-		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, SASL: c.SASL, User: c.User, PasswordFile: c.PasswordFile,
+		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, Instance: in.instance(), SASL: c.SASL, User: c.User, PasswordFile: c.PasswordFile,
 		Resume: func(topic string, partition int32) (int64, bool) {
 			next, err := strconv.ParseInt(string(in.desk.Position(partitionKey(topic, partition))), 10, 64)
 			return next, err == nil
@@ -47,6 +49,13 @@ func (in *liveInput) consume(ctx context.Context, running *sync.WaitGroup) error
 		}
 	})
 	return nil
+}
+
+// instance names this input of this store among all consumers, the same after a restart.
+func (in *liveInput) instance() string {
+	host, _ := os.Hostname()
+	sum := sha256.Sum256([]byte(host + "\x00" + in.d.cfg.DataDir + "\x00" + in.cfg.Name))
+	return "picket-" + hex.EncodeToString(sum[:8])
 }
 
 func partitionKey(topic string, partition int32) string {

@@ -38,6 +38,10 @@ type KafkaConfig struct {
 	Group  string
 	// ClientID is how the brokers name the client; "" means "picket".
 	ClientID string
+	// Instance, when not "", makes the process a static member of the group (KIP-345):
+	// started again it has its partitions back at once, not when the group has given
+	// the former one up. No two processes may have the same.
+	Instance string
 	// TLS, when set, connects with it.
 	TLS *tls.Config
 	// SASL is "", "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512", with User and
@@ -165,6 +169,9 @@ func (k *Kafka) options() ([]kgo.Opt, error) {
 		kgo.MaxConcurrentFetches(2),
 		kgo.AdjustFetchOffsetsFn(k.adjust),
 		kgo.WithHooks(k),
+	}
+	if k.cfg.Instance != "" {
+		opts = append(opts, kgo.InstanceID(k.cfg.Instance))
 	}
 	if k.cfg.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(k.cfg.TLS))
