@@ -56,6 +56,18 @@ var binarySamples = map[string]func(*testing.T) []byte{
 		bad.uuid, bad.name = "e", "a..example.com."
 		return lengthFirst(q.bytes(), r.bytes(), v.bytes(), w.bytes(), m.bytes(), out.bytes(), bad.bytes())
 	},
+	"c-dns/sample.cdns": func(*testing.T) []byte {
+		f := newCdnsFile()
+		q := cdnsQuery("vpn.example.com")
+		q.Response = picket.Response{Authority: wire("example.com"), HasSOA: true, Denials: []picket.Denial{{Owner: wire("mail.example.com"), Next: wire("www.example.com")}}}
+		f.add(q, false)
+		q = cdnsQuery("www.example.com")
+		q.Time, q.Rcode, q.Response.Answers = at0+250*ms, 0, 2
+		q.Flags |= picket.FlagCookie
+		f.add(q, false)
+		q.Name, q.Time = []byte("\x04mail\x07example\x03com"), at0+500*ms // does not end
+		return f.add(q, false).others().bytes()
+	},
 }
 
 // tapSample is a name server's dnstap.

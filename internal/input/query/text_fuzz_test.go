@@ -105,7 +105,7 @@ func FuzzDetect(f *testing.F) {
 	f.Add([]byte(bindBenchLine))
 	f.Add([]byte("{\"a\":{\"b\":[]}}\n{"))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		for _, detect := range []func([]byte) int{DetectBindLog, DetectDnstap, DetectDnstapMessage, DetectPowerDNS, DetectNDJSON, DetectSuricataDNS, DetectZeekDNS} {
+		for _, detect := range []func([]byte) int{DetectBindLog, DetectDnstap, DetectDnstapMessage, DetectPowerDNS, DetectCDNS, DetectNDJSON, DetectSuricataDNS, DetectZeekDNS} {
 			detect(b)
 		}
 	})
@@ -127,7 +127,7 @@ func FuzzAddr(f *testing.F) {
 
 // TestMemoryBounded: endless lines and names do not make a decoder grow.
 func TestMemoryBounded(t *testing.T) {
-	for name, d := range map[string]Decode{"bind": BindLog, "zeek": ZeekDNS, "suricata": SuricataDNS, "ndjson": NDJSON, "dnstap": Dnstap, "dnstap-message": DnstapMessage, "powerdns": PowerDNS} {
+	for name, d := range map[string]Decode{"bind": BindLog, "zeek": ZeekDNS, "suricata": SuricataDNS, "ndjson": NDJSON, "dnstap": Dnstap, "dnstap-message": DnstapMessage, "powerdns": PowerDNS, "c-dns": CDNS} {
 		for _, lead := range []string{"", "{\"name\":\"", "#fields\t", "20-Sep-2024 10:20:26.751 client 1.2.3.4#5: query: ", "\x00\x00\x00\x00"} {
 			var before, after runtime.MemStats
 			runtime.GC()
