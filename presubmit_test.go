@@ -145,6 +145,7 @@ var drivers = []struct{ prefix, only, why string }{
 	{"github.com/ClickHouse/", "internal/clickhouse", "the cluster's query history is reached through roles"},
 	{"github.com/nats-io/", "internal/jetstream", "the cluster's transport is reached through roles"},
 	{"database/sql", "internal/duckdb internal/clickhouse", "SQL stays inside the stores"},
+	{"github.com/go-git/", "internal/transport", "where versions come from is no matter of what is in them"},
 	{"github.com/spf13/", "cmd/picket", "flags and commands are wiring; packages take options"},
 	{"github.com/prometheus/", "cmd/picket", "packages count; cmd/picket says what is a metric"},
 }

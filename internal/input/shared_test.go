@@ -54,7 +54,7 @@ func TestSharedSamples(t *testing.T) {
 			first: "2022-10-19T05:34:02.425Z", last: "2022-10-22T05:34:12.425Z", sample: `"name":"example.com","type":"ANY","class":"IN","rcode":"REFUSED"`},
 		{file: "bind-log/hub--bind9-syslog.log", format: "bind-log", accepted: 12, first: "2022-10-19T05:34:02.425Z", last: "2026-11-13T10:59:46Z",
 			sample: `"client":"104.219.136.31","client_port":3076`},
-		{file: "bind-log/integrations-extras--bind9_tests.yaml", err: "unknown format"},
+		{file: "bind-log/integrations-extras--bind9_tests.yaml", err: "not telemetry: a detection rule"},
 		{file: "bind-log/ossec-hids--log-entries-1902.log", format: "bind-log", accepted: 1, rejected: reasons{"truncated record": {1, 1}},
 			skipped: map[string]int64{"other log line": 1}, first: "2026-03-01T13:52:03Z", last: "2026-03-01T13:52:03Z",
 			sample: `"client":"205.166.226.38","client_port":1421,"transport":"tcp","name":"atfantasy.com","type":"AXFR","class":"IN","rcode":"REFUSED"`},

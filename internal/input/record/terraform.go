@@ -171,9 +171,10 @@ func (t *terraform) change(c value) error {
 	for a := range c.get("change").get("actions").elems() {
 		actions = append(actions, a.scalar())
 	}
-	before, after := t.records(c, "before"), t.records(c, "after")
+	before, bad := t.records(c, "before")
+	after, worse := t.records(c, "after")
 	switch {
-	case len(before)+len(after) > 0:
+	case len(before)+len(after)+bad+worse > 0:
 	case slices.Contains(actions, "create"):
 		t.acct.Skip(skipUnknown)
 		return nil
@@ -190,22 +191,23 @@ func (t *terraform) change(c value) error {
 	return nil
 }
 
-// records are those of one side of a change.
-func (t *terraform) records(c value, side string) (out []*picket.Record) {
+// records are those of one side of a change, without those rejected.
+func (t *terraform) records(c value, side string) (out []*picket.Record, rejected int) {
 	attrs, ok := c.get("change").get(side).object()
 	if !ok {
-		return nil
+		return nil, 0
 	}
 	for _, it := range t.items(c.get("type").scalar(), attrs) {
 		it.source = c.get("address").scalar()
 		r, reason := it.record()
 		if reason != "" {
 			t.acct.Reject(reason, c.position())
+			rejected++
 			continue
 		}
 		out = append(out, r)
 	}
-	return out
+	return out, rejected
 }
 
 // DetectTerraformState says yes to a state file.

@@ -12,7 +12,6 @@ type terraformKind struct {
 	rel  bool     // name is relative to the zone; else it is absolute, or ends in the zone
 	kind []string // attributes with the record type
 	data []string // attributes with the data, a value or a list of them
-	ttl  string   // "" means ttl
 	// read, when set, makes the data; rdata is it otherwise.
 	read func(typ string, f fields) []terraformValue
 	// plain: data is in the provider's own words, TXT without quotes; else it is in
