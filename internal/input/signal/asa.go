@@ -109,6 +109,17 @@ func asaStamp(c *decode.Clock, b []byte) (ns int64, ok bool) {
 
 // asaTitle is a message up to its first address or port, which differ each time.
 func asaTitle(b []byte) []byte {
+	if bytes.HasPrefix(b, []byte("access-list ")) { // NAME VERDICT PROTOCOL
+		at := 0
+		for range 4 {
+			i := bytes.IndexByte(b[at:], ' ')
+			if i < 0 {
+				return b
+			}
+			at += i + 1
+		}
+		return b[:at-1]
+	}
 	for _, w := range [][]byte{[]byte(" from "), []byte(" src "), []byte(" connection ")} {
 		if i := bytes.Index(b, w); i > 0 {
 			return b[:i]

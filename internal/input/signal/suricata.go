@@ -62,15 +62,15 @@ func SuricataAlert(ctx context.Context, r io.Reader, opt decode.Options, acct pi
 	})
 }
 
-// rule is gid:sid:rev, as Suricata's fast.log has it.
+// rule is gid:sid:rev, as Suricata's fast.log has it, as far as they are there.
 func (o *output) rule(e *alert) string {
 	if len(e.sid) == 0 {
 		return ""
 	}
 	var b [64]byte
 	id := b[:0]
-	for i, v := range [][]byte{e.gid, e.sid, e.rev} {
-		if i > 0 {
+	for _, v := range [][]byte{e.gid, e.sid, e.rev} {
+		if len(id) > 0 && len(v) > 0 {
 			id = append(id, ':')
 		}
 		id = append(id, v...)
