@@ -245,7 +245,7 @@ func (w *bindWhat) out(b []byte) (skip, reason string) {
 		w.action = bindTransfers
 	case bytes.HasSuffix(what, []byte(" ended")):
 		w.action, w.outcome = bindTransfer, success
-	case bytes.Contains(what, []byte("failed")), bytes.Contains(what, []byte("abort")), bytes.Contains(what, []byte("error")):
+	case bytes.Contains(rest, []byte("failed")), bytes.Contains(rest, []byte("abort")), bytes.Contains(rest, []byte("error")):
 		w.action = bindTransfer
 		w.failed(rest)
 	default:

@@ -141,14 +141,22 @@ func (v Value) unwrap(is func(Value) bool, keys []string, levels int) Value {
 	return nil
 }
 
+// junkLines is how many lines that are no JSON may come before a file's first
+// object: the rest of one that was cut, a downloader's remarks.
+const junkLines = 3
+
 // DetectItems returns the greatest that f says of the first objects in a file's
-// head, cut as Items does. The last one may not be whole.
+// head, cut as Items does. The last one may not be whole. A file that begins with
+// other text holds JSON at most as a quotation.
 func DetectItems(head []byte, f func(Value) int, wrap ...string) int {
 	best := 0
-	acct := lastCut{}
+	acct := headAcct{}
 	it := NewItems(context.Background(), bytes.NewReader(head), &acct, wrap...)
 	for range 20 {
 		rec, err := it.Next()
+		if acct.junk > junkLines {
+			break
+		}
 		if err != nil {
 			rec = acct.record
 		}
@@ -160,13 +168,20 @@ func DetectItems(head []byte, f func(Value) int, wrap ...string) int {
 	return best
 }
 
-// lastCut is an Accounting that keeps the start of an object that was cut off.
-type lastCut struct{ record []byte }
+// headAcct is an Accounting that keeps the start of an object that was cut off,
+// and counts what is no object.
+type headAcct struct {
+	record []byte
+	junk   int
+}
 
-func (*lastCut) Accept(int64) {}
-func (*lastCut) Skip(string)  {}
-func (l *lastCut) Reject(reason string, at picket.Position) {
-	if reason == ReasonCutJSON {
-		l.record = at.Record
+func (*headAcct) Accept(int64) {}
+func (*headAcct) Skip(string)  {}
+func (a *headAcct) Reject(reason string, at picket.Position) {
+	switch reason {
+	case ReasonCutJSON:
+		a.record = at.Record
+	case ReasonNotObject:
+		a.junk++
 	}
 }
