@@ -58,7 +58,7 @@ type cdnsDecoder struct {
 	head    []byte // the file preamble, as it is
 	params  []cdnsParams
 	sensors interned
-	noted   [2]bool
+	noted   [3]bool
 
 	// Of the block at hand.
 	at       int64
@@ -392,6 +392,7 @@ func (d *cdnsDecoder) readBlockPreamble() (reason string) {
 	d.param = &d.params[index]
 	d.note(0, d.param.flags&1 != 0, "addresses were anonymised by the collector")
 	d.note(1, d.param.prefix4 < 32 || d.param.prefix6 < 128, "the collector kept only the beginnings of client addresses; a client is a network")
+	d.note(2, d.param.flags&2 != 0, "the collector sampled: counts are too low")
 	if d.timed {
 		part, ok := tickTime(ticks, d.param.ticks)
 		if !ok || sec > 9e9 || part > 9e18-int64(sec)*decode.NsPerSecond {

@@ -285,7 +285,7 @@ func TestCDNSMemory(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		err := CDNS(context.Background(), &endless{lead: string(whole[:blockAt+1]) + lead, left: 256 << 20}, decode.Options{}, newTally(),
+		err := CDNS(context.Background(), &endless{lead: string(whole[:blockAt+1]) + lead, left: 64 << 20}, decode.Options{}, newTally(),
 			picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
 		runtime.ReadMemStats(&after)
 		if grown := after.TotalAlloc - before.TotalAlloc; err == nil || grown > 5*maxCdnsBlock {
