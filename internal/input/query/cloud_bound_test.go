@@ -1,0 +1,79 @@
+package query
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/input/decode"
+)
+
+// TestCloudMemoryBounded: endless lines, strings, arrays and cells do not make a
+// decoder grow.
+func TestCloudMemoryBounded(t *testing.T) {
+	all := map[string]Decode{"msdns-debug": MSDNSDebug}
+	for _, f := range cloudCases {
+		all[f.name] = f.decode
+	}
+	for name, d := range all {
+		for _, lead := range []string{"", "{\"message\":\"", "{\"records\":[{\"message\":\"", "{\"records\":[{}],\"x\":\"", "QueryName,Timestamp\n\"", "\xff\xfe",
+			"1.0 2024-09-20T10:20:26.751Z Z0 ", "6/20/2017 5:36:59 AM 0E24 PACKET  0000009AC98841A0 UDP Rcv 192.0.2.10      2de6   Q [0001   D   NOERROR] A      (3)"} {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			_ = d(context.Background(), &endless{lead: lead, left: 8 << 20}, decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+				t.Errorf("%s after %.40q: %d MiB allocated", name, lead, grown>>20)
+			}
+		}
+	}
+}
+
+// TestCloudStops: a decoder ends with its context and hands on its sink's error.
+func TestCloudStops(t *testing.T) {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	texts := map[string]string{"msdns-debug": msPacketLine("22.6.2017 5:36:59") + "\n"}
+	decoders := map[string]Decode{"msdns-debug": MSDNSDebug}
+	for _, f := range cloudCases {
+		texts[f.name], decoders[f.name] = f.line+"\n", f.decode
+	}
+	for name, d := range decoders {
+		sink := picket.QuerySinkFunc(func(*picket.Query) error { return errEndless })
+		if err := d(context.Background(), strings.NewReader(texts[name]), decode.Options{}, newTally(), sink); err != errEndless { //nolint:errorlint // as it is
+			t.Errorf("%s: the sink's error became %v", name, err)
+		}
+		n := 0
+		sink = func(*picket.Query) error { n++; return nil }
+		if err := d(done, strings.NewReader(strings.Repeat(texts[name], 1000)), decode.Options{}, newTally(), sink); err == nil || n > 100 {
+			t.Errorf("%s: %d queries after the end, %v", name, n, err)
+		}
+	}
+}
+
+// TestMSDNSFlood: queries without answers are held in bounded number.
+func TestMSDNSFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two hundred thousand lines")
+	}
+	var b strings.Builder
+	const n = 3 << 16
+	for i := range n {
+		b.WriteString(strings.Replace(msPacketLine("22.6.2017 05:36:59"), "2de6", string([]byte{hexDigit(i >> 12), hexDigit(i >> 8), hexDigit(i >> 4), hexDigit(i)}), 1))
+		b.WriteByte('\n')
+	}
+	begin := time.Now()
+	got, acct := decodeText(t, MSDNSDebug, b.String(), decode.Options{})
+	if len(got) != n || acct.total() != n {
+		t.Errorf("%d of %d, %+v", len(got), n, acct)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func hexDigit(i int) byte { return "0123456789abcdef"[i&15] }
