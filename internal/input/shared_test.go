@@ -87,7 +87,7 @@ func TestSharedSamples(t *testing.T) {
 		{file: "suricata-eve/hub--suricata-logs-evelog.log", format: "suricata-alert", accepted: 4, skipped: map[string]int64{"event_type flow": 2, "event_type stats": 2},
 			first: "2022-07-10T23:50:05.533101Z", last: "2022-07-12T06:09:52.602489Z",
 			sample: `"source":"1.2.3.4","source_port":52812,"target":"127.0.0.1","target_port":80,"protocol":"tcp","kind":"alert"`},
-		{file: "suricata-eve/suricata--8.0-dns-logging-changes.rst", err: "unknown format"},
+		{file: "suricata-eve/suricata--8.0-dns-logging-changes.rst", err: "not telemetry: documentation"},
 		{file: "suricata-eve/suricata-sample-data--honeypot-alerts-only.json", format: "suricata-alert", accepted: 44,
 			first: "2019-01-02T03:50:09.097718Z", last: "2019-01-02T06:50:05.309314Z",
 			sample: `"title":"ET SCAN Potential SSH Scan","rule":"1:2001219:19","severity":"medium","action":"allowed"`},
