@@ -31,7 +31,7 @@ type heldQuery struct {
 // heldQueries keeps queries in the order of their lines until later lines have
 // completed them, or for a time.
 type heldQueries struct {
-	slots      []heldQuery
+	slots      []heldQuery // grows up to heldRing
 	hashes     [heldRing]uint32
 	head, tail uint64 // of the queries held; slots before head keep what was passed on
 	wait       int64
@@ -42,7 +42,7 @@ type heldQueries struct {
 }
 
 func newHeldQueries(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) heldQueries {
-	h := heldQueries{slots: make([]heldQuery, heldRing), wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(), acct: acct, sink: sink}
+	h := heldQueries{wait: int64(opt.ResponseTimeout), seed: maphash.MakeSeed(), acct: acct, sink: sink}
 	if h.wait <= 0 {
 		h.wait = heldWait
 	}
@@ -59,6 +59,9 @@ func (h *heldQueries) hash(q *picket.Query) uint32 {
 func (h *heldQueries) add(q *picket.Query, saw uint8) (*heldQuery, error) {
 	if err := h.release(h.ripe(q.Time)); err != nil {
 		return nil, err
+	}
+	if h.tail < heldRing {
+		h.slots = append(h.slots, heldQuery{})
 	}
 	s := &h.slots[h.tail%heldRing]
 	name := append(s.q.Name[:0], q.Name...)

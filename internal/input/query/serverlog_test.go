@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -270,6 +271,22 @@ func TestServerLogEnds(t *testing.T) {
 		cancel()
 		if err := f.decode(ctx, strings.NewReader(text), logOptions(), newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil })); err != context.Canceled { //nolint:errorlint // as it is
 			t.Errorf("%s: %v", f.name, err)
+		}
+	}
+}
+
+// TestServerLogMemory: endless lines, names and messages do not make a decoder grow.
+func TestServerLogMemory(t *testing.T) {
+	for _, f := range logFormats {
+		for _, lead := range []string{"", `{"log":"`, "2026-11-23T15:32:03Z " + f.line} {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			_ = f.decode(context.Background(), &endless{lead: lead, left: 32 << 20}, decode.Options{}, newTally(), picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+				t.Errorf("%s after %q: %d MiB allocated", f.name, lead, grown>>20)
+			}
 		}
 	}
 }
