@@ -71,8 +71,9 @@ func Two(b []byte, i int) int {
 // daysIn is the greatest day of each month; February is checked no further.
 var daysIn = [13]int{0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
+// ValidDate reports whether a date is one, of years that nanoseconds in int64 have.
 func ValidDate(y, mo, d int) bool {
-	return y >= 1970 && mo >= 1 && mo <= 12 && d >= 1 && d <= daysIn[mo]
+	return y >= 1970 && y < 2255 && mo >= 1 && mo <= 12 && d >= 1 && d <= daysIn[mo]
 }
 
 // HMS reads hh:mm:ss at b[i:]; second 60 is a leap second.
