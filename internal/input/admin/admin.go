@@ -8,6 +8,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -200,12 +201,14 @@ func (d *events) record(e *picket.AdminEvent, r picket.Record) {
 	e.Records = append(e.Records, r)
 }
 
-// data brings RDATA of types that are one name into absolute form.
+// data brings RDATA of types that end with a name into absolute form; providers
+// leave the last dot out as they like.
 func (d *events) data(typ string, b []byte) string {
 	switch typ {
-	case "NS", "CNAME", "PTR", "DNAME", "ALIAS":
-		if name, ok := d.text.Name(b); ok {
-			return name
+	case "NS", "CNAME", "PTR", "DNAME", "ALIAS", "MX", "SRV":
+		i := bytes.LastIndexByte(b, ' ') + 1
+		if name, ok := d.text.Name(b[i:]); ok {
+			return decode.Text(b[:i]) + name
 		}
 	}
 	return decode.Text(b)
@@ -229,7 +232,7 @@ var verbs = []struct{ word, effect string }{
 	{"accept", picket.EffectTransfer}, {"canceldomaintransfer", picket.EffectTransfer}, {"rejectdomaintransfer", picket.EffectTransfer},
 	{"transfer", picket.EffectTransfer}, {"initiatepushtransfer", picket.EffectTransfer}, {"push", picket.EffectTransfer}, {"import", picket.EffectTransfer},
 	{"create", picket.EffectCreate}, {"add", picket.EffectCreate}, {"insert", picket.EffectCreate}, {"register", picket.EffectCreate},
-	{"delete", picket.EffectDelete}, {"del", picket.EffectDelete}, {"remove", picket.EffectDelete}, {"purge", picket.EffectDelete}, {"destroy", picket.EffectDelete},
+	{"delete", picket.EffectDelete}, {"del", picket.EffectDelete}, {"remove", picket.EffectDelete}, {"destroy", picket.EffectDelete},
 	{"activate", picket.EffectChange}, {"associate", picket.EffectChange}, {"change", picket.EffectChange}, {"configure", picket.EffectChange},
 	{"deactivate", picket.EffectChange}, {"disable", picket.EffectChange}, {"disassociate", picket.EffectChange}, {"edit", picket.EffectChange},
 	{"enable", picket.EffectChange}, {"modify", picket.EffectChange}, {"patch", picket.EffectChange}, {"put", picket.EffectChange},

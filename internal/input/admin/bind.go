@@ -321,8 +321,8 @@ func apostrophes(b []byte) (inner, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	for _, end := range [...]string{"': ", "' ", "'"} {
-		if inner, rest, ok = bytes.Cut(b, []byte(end)); ok {
-			return inner, b[len(inner)+1:], true
+		if i := bytes.Index(b, []byte(end)); i >= 0 {
+			return b[:i], b[i+1:], true
 		}
 	}
 	return nil, nil, false
