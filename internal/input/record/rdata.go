@@ -86,8 +86,10 @@ func dataOf(rr dns.RR) string {
 	case *dns.HTTPS:
 		r.Target = lowerName(r.Target)
 	}
-	text := strings.TrimPrefix(rr.String(), rr.Header().String())
-	return escapeBytes(text)
+	if r, ok := rr.(*dns.RFC3597); ok { // a type that the parser does not know
+		return fmt.Sprintf(`\# %d %s`, len(r.Rdata)/2, strings.ToUpper(r.Rdata))
+	}
+	return escapeBytes(strings.TrimSpace(strings.TrimPrefix(rr.String(), rr.Header().String())))
 }
 
 // lowerName is the canonical form of a name that the parser has read.

@@ -3,7 +3,9 @@ package record
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/picket-dns/picket"
@@ -87,7 +89,7 @@ func (e *emitter) route53Set(v value, zone string, change picket.Change) error {
 		e.acct.Reject(reasonNotRecord, v.position())
 		return nil
 	}
-	it := item{zone: zone, name: set.text("Name"), typ: set.text("Type"), ttl: set.num("TTL"), change: change, comment: route53Comment(set)}
+	it := item{zone: zone, name: fromOctal(set.text("Name")), typ: set.text("Type"), ttl: set.num("TTL"), change: change, comment: route53Comment(set)}
 	if alias := set.obj("AliasTarget"); alias != nil {
 		it.typ, it.data = "ALIAS", aliasData(it.typ, alias.text("DNSName"))
 		it.source = alias.text("HostedZoneId")
@@ -99,10 +101,11 @@ func (e *emitter) route53Set(v value, zone string, change picket.Change) error {
 	n := 0
 	for _, rr := range set.list("ResourceRecords") {
 		one := it
-		one.data = scalarText(rr)
+		value := scalarText(rr)
 		if m := asObject(rr); m != nil {
-			one.data = m.text("Value")
+			value = m.text("Value")
 		}
+		one.data = fromOctal(value)
 		if err := e.put(one, v.position()); err != nil {
 			return err
 		}
@@ -112,6 +115,31 @@ func (e *emitter) route53Set(v value, zone string, change picket.Change) error {
 		e.acct.Reject(reasonNoData, v.position())
 	}
 	return nil
+}
+
+// fromOctal turns Route 53's escapes, three octal digits ("DNS domain name format"
+// in its guide), into the decimal ones of RFC 1035 §5.1.
+func fromOctal(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+3 < len(s) {
+			if v, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				fmt.Fprintf(&b, `\%03d`, v)
+				i += 3
+				continue
+			}
+		}
+		b.WriteString(s[i : i+2])
+		i++
+	}
+	return b.String()
 }
 
 // route53Comment says by what a set is chosen among those of its name.

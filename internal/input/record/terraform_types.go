@@ -105,6 +105,9 @@ func (t *terraform) items(resource string, attrs object) (out []item) {
 	if resource == "digitalocean_record" && attrs.text("fqdn") != "" {
 		it.within = false
 	}
+	if resource == "aws_route53_record" {
+		it.name = fromOctal(it.name)
+	}
 	if strings.HasPrefix(resource, "cloudflare_") {
 		it.ttl = cloudflareTTL(attrs)
 	}
@@ -198,7 +201,7 @@ func route53Values(typ string, f fields) (out []terraformValue) {
 	for _, s := range f.texts("records") {
 		if typ == "TXT" || typ == "SPF" {
 			// The provider puts the outer quotes, and takes \"\" between strings.
-			s = `"` + strings.Trim(s, `"`) + `"`
+			s = fromOctal(`"` + strings.Trim(s, `"`) + `"`)
 		}
 		out = append(out, terraformValue{typ, terraformData(typ, s), comment})
 	}

@@ -18,7 +18,7 @@ import (
 const (
 	maxYAML      = 32 << 20
 	maxYAMLDepth = 64
-	maxYAMLNodes = 4 << 20 // values built, those behind aliases each time
+	maxYAMLNodes = 2 << 20 // values built, those behind aliases each time
 )
 
 var errYAMLAlias = errors.New("YAML aliases stand for more than is read: write the values out")
@@ -86,9 +86,6 @@ func tooDeep(b []byte) int {
 		}
 		if depth > mostOpen || marks > maxYAMLDepth || (blank > mostIndent && marks == 0) {
 			return line
-		}
-		if depth > 0 && !bytes.ContainsAny(text, "[]{}") {
-			depth = min(depth, mostOpen)
 		}
 	}
 	return 0
