@@ -52,6 +52,10 @@ func (it *Items) Next() ([]byte, error) {
 			}
 		case separator(c):
 			it.pass(1)
+		case c == 0xef && it.line == 0 && it.End-it.At < 3 && it.Err == nil:
+			if err := it.Fill(false); err != nil {
+				return nil, err
+			}
 		case it.line == 0 && bytes.HasPrefix(it.Buf[it.At:it.End], []byte("\xef\xbb\xbf")):
 			it.At += 3
 		default:
@@ -106,7 +110,7 @@ func (it *Items) leave() error {
 			it.pass(1)
 			return nil
 		case c == '"':
-			return it.drop(1)
+			return it.drop(1, false, false)
 		default: // no wrapping after all, or one that was cut off
 			it.depth = 0
 			return nil
@@ -114,10 +118,10 @@ func (it *Items) leave() error {
 	}
 }
 
-// drop moves to the end of the object that encloses the next byte depth-fold.
-func (it *Items) drop(depth int) error {
-	str, esc := false, false
-	for ticks := 0; depth > 0; ticks++ {
+// drop moves to the end of the object that encloses the next byte depth-fold,
+// which may be within a string.
+func (it *Items) drop(depth int, str, esc bool) error {
+	for depth > 0 {
 		c, err := it.ahead()
 		if err != nil {
 			return err
@@ -153,7 +157,7 @@ func (it *Items) object() ([]byte, error) {
 		if n >= MaxLine {
 			it.Acct.Reject(ReasonLineTooLong, it.Pos())
 			it.pass(n)
-			return nil, it.drop(depth)
+			return nil, it.drop(depth, str, esc)
 		}
 		if it.At+n == it.End {
 			if it.Err != nil {
@@ -195,6 +199,11 @@ func (it *Items) object() ([]byte, error) {
 				it.pass(n + 1)
 				it.depth++
 				return nil, nil
+			}
+			if c == '{' && n > 0 && it.At+n+1 == it.End && it.Err == nil {
+				if err := it.Fill(false); err != nil { // for margin
+					return nil, err
+				}
 			}
 			if c == '{' && it.margin(n) {
 				return nil, it.cut(n)
