@@ -73,18 +73,29 @@ var pdnsLogMarks = [...]struct {
 }{
 	{" wants '", pdnsLogWants}, {"msg=\"", pdnsLogStructured}, {"question for '", pdnsLogQuestion}, {"question '", pdnsLogAnswer},
 	{"XFR-out zone '", pdnsLogXfr}, {"XFR of domain '", pdnsLogXfr}, {"Received NOTIFY for ", pdnsLogNotify}, {"UPDATE (", pdnsLogUpdate},
-	{"Received a malformed qdomain from ", pdnsLogMalformed}, {"question answered from packet cache ", pdnsLogCached},
+	{"a malformed qdomain from ", pdnsLogMalformed}, {"answered from packet cache ", pdnsLogCached},
 }
 
-// pdnsLogFind returns the kind of a line and what stands before and after its mark.
+// pdnsLogLongest is not less than the length of any mark; what is shorter than 32
+// bytes is looked for without allocation.
+const pdnsLogLongest = 32
+
+// pdnsLogFind returns the kind of a line and what stands before and after its
+// mark. The first mark in the line counts: names may hold others, as PowerDNS
+// escapes blanks in them but neither quotation marks nor apostrophes.
 func pdnsLogFind(text []byte) (kind pdnsLogKind, before, after []byte) {
+	first, words, within := -1, 0, text
 	for i := range pdnsLogMarks {
 		m := &pdnsLogMarks[i]
-		if at := bytes.Index(text, []byte(m.words)); at >= 0 {
-			return m.kind, text[:at], text[at+len(m.words):]
+		if at := bytes.Index(within, []byte(m.words)); at >= 0 && (first < 0 || at < first) {
+			kind, first, words = m.kind, at, len(m.words)
+			within = text[:min(len(text), at+pdnsLogLongest)]
 		}
 	}
-	return pdnsLogOther, nil, nil
+	if first < 0 {
+		return pdnsLogOther, nil, nil
+	}
+	return kind, text[:first], text[first+words:]
 }
 
 func (d *powerdnsLog) take(line []byte, at picket.Position) error {

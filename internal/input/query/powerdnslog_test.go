@@ -37,9 +37,13 @@ Nov 23 10:32:49 ns1 pdns[7]: Nov 23 10:32:48 Remote 192.0.2.1 wants 'www.example
 Nov 23 10:32:50 Received a malformed qdomain from 192.0.2.1, 'a\032b\.c"d'x|.example.com': sending servfail
 Nov 23 10:32:50 Remote 192.0.2.1 wants '',\032do\032=\032|.example.com|A', do = 0, bufsize = 512: packetcache MISS
 Nov 23 10:32:50 Received a malformed qdomain from 192.0.2.1, 'q.example.com': sending servfail
+Nov 23 10:32:50 Remote 192.0.2.1 wants 'msg=".example.com|A', do = 0, bufsize = 512: packetcache MISS
+Nov 23 10:32:50 1 [1/1] question for 'msg="a".question.example.com|A' from 192.0.2.1:5
 `, []string{
 			`2026-11-23T10:32:50Z 192.0.2.1:0> udp a\032b\.c\"d'x|.example.com IN A SERVFAIL edns,response size=1232`,
 			`2026-11-23T10:32:50Z 192.0.2.1:0> udp ',\032do\032=\032|.example.com IN A ?`,
+			`2026-11-23T10:32:50Z 192.0.2.1:0> udp msg=\".example.com IN A ?`,
+			`2026-11-23T10:32:50Z 192.0.2.1:5> udp msg=\"a\".question.example.com IN A ?`,
 		}, nil, map[string]int{"error of a query already counted": 2}},
 		{"notifications and updates", `Nov 23 10:32:50 Remote 192.0.2.1 wants 'example.com|SOA', do = 0, bufsize = 1232: packetcache MISS
 Nov 23 10:32:50 Received NOTIFY for example.com from 192.0.2.1 but slave support is disabled in the configuration
