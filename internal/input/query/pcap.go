@@ -65,7 +65,12 @@ const (
 // repeats. Memory is bounded whatever the capture holds.
 func Pcap(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := newPcapDecoder(opt, acct, sink)
-	err := readFrames(newWindow(ctx, r), acct, d.frame)
+	w := newWindow(ctx, r)
+	if live, ok := r.(interface{ SetReadDeadline(time.Time) error }); ok {
+		w.live, w.idle = live, d.pend.flush
+		w.holds = func() bool { return d.pend.head != d.pend.tail }
+	}
+	err := readFrames(w, acct, d.frame)
 	if d.stopped {
 		return err // the sink's own
 	}

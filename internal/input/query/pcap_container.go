@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"time"
 )
 
 // Bounds of the containers. The capture libraries write packets of at most
@@ -45,7 +47,17 @@ type pcapWindow struct {
 	lo, hi int
 	base   int64 // offset in the stream of buf[0]
 	err    error
+
+	// Of live input: idle is called when nothing has come for idleAfter while holds
+	// says that something is held.
+	live  interface{ SetReadDeadline(time.Time) error }
+	holds func() bool
+	idle  func() error
 }
+
+// idleAfter is how long live input may be silent before queries that wait for
+// their responses are passed on. It is longer than they wait in event time.
+const idleAfter = 3 * time.Second
 
 func newWindow(ctx context.Context, r io.Reader) *pcapWindow {
 	return &pcapWindow{ctx: ctx, r: r, buf: make([]byte, windowSize)}
@@ -83,8 +95,14 @@ func (w *pcapWindow) fill(n int) error {
 			}
 			return w.err
 		}
+		armed := w.arm()
 		got, err := w.r.Read(w.buf[w.hi:])
 		w.hi += got
+		if armed && errors.Is(err, os.ErrDeadlineExceeded) {
+			if err = nil; got == 0 {
+				empty, err = 0, w.idle()
+			}
+		}
 		w.err = err
 		if empty++; got > 0 {
 			empty = 0
@@ -93,6 +111,23 @@ func (w *pcapWindow) fill(n int) error {
 		}
 	}
 	return nil
+}
+
+// arm sets a deadline while something is held, and reports whether it did.
+func (w *pcapWindow) arm() bool {
+	if w.live == nil {
+		return false
+	}
+	var when time.Time
+	held := w.holds()
+	if held {
+		when = time.Now().Add(idleAfter)
+	}
+	if w.live.SetReadDeadline(when) != nil {
+		w.live = nil // a regular file: it never blocks
+		return false
+	}
+	return held
 }
 
 // skip passes over n bytes, however many.
