@@ -238,8 +238,8 @@ func (in *inputConfig) validate(at int, p *problems) {
 	switch {
 	case in.Format != input.Auto && !known:
 		p.add(at, "inputs: format: %q is unknown; want auto or one of %s", in.Format, input.Names())
-	case known && in.way().lines && f.Shape == input.ShapeBinary:
-		p.add(at, "inputs: format: %s is no text, and %s carries lines; use file, unix, tcp, http, bucket or kafka", f.Name, in.way().key)
+	case known && in.way().lines && (f.Shape == input.ShapeBinary || f.Shape == input.ShapeDocument):
+		p.add(at, "inputs: format: %s is not made of lines, and %s carries lines; use file, unix, tcp, http, bucket or kafka", f.Name, in.way().key)
 	case known && in.Capture != nil && f.Name != "pcap":
 		p.add(at, "inputs: format: what is captured is pcap, not %s", f.Name)
 	}

@@ -94,7 +94,7 @@ func checkNode(n ast.Node, t reflect.Type, path string, lines lineIndex, p *prob
 			return
 		}
 		for it := m.MapRange(); it.Next(); {
-			checkNode(it.Value(), t.Elem(), path+"."+it.Key().String(), lines, p)
+			checkNode(it.Value(), t.Elem(), path+"."+keyOf(it.Key()), lines, p)
 		}
 	case t.Kind() == reflect.Bool:
 		if _, ok := n.(*ast.BoolNode); !ok {
@@ -127,7 +127,7 @@ func checkMapping(n ast.Node, t reflect.Type, path string, lines lineIndex, p *p
 	}
 	seen := map[string]bool{}
 	for it := m.MapRange(); it.Next(); {
-		key := it.Key().String()
+		key := keyOf(it.Key())
 		line := it.Key().GetToken().Position.Line
 		ft, ok := fields[key]
 		switch {
@@ -181,4 +181,12 @@ func yamlLine(err error) int {
 		return 0
 	}
 	return n
+}
+
+// keyOf is a key's text, without quotes.
+func keyOf(n ast.MapKeyNode) string {
+	if s, ok := n.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return n.String()
 }
