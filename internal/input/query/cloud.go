@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -78,6 +79,9 @@ func newCloudReader(l *decode.Lines, f cloudFormat, acct picket.Accounting, sink
 func (w *cloudReader) objects() error {
 	for {
 		if err := w.around(); err != nil {
+			return decode.Ended(err)
+		}
+		if _, err := w.behindHeader(); err != nil {
 			return decode.Ended(err)
 		}
 		rec, err := w.next()
@@ -364,6 +368,48 @@ func (w *cloudReader) around() error {
 		w.in.Done(n)
 		return nil
 	}
+}
+
+// behindHeader moves past a syslog header to the object behind it, and reports
+// whether there is an object, or an array, in front of it then.
+func (w *cloudReader) behindHeader() (bool, error) {
+	c, err := w.ahead()
+	if err != nil || c == '{' || w.open {
+		return c == '{', err
+	}
+	var line []byte
+	for {
+		b := w.in.Buf[w.in.At:w.in.End]
+		if i := bytes.IndexByte(b, '\n'); i >= 0 || w.in.Err != nil || len(b) >= decode.MaxLine {
+			if line = b; i >= 0 {
+				line = b[:i]
+			}
+			break
+		}
+		if err := w.in.Fill(false); err != nil {
+			return false, err
+		}
+	}
+	rest := bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+	if len(rest) == len(line) {
+		rest = afterSyslog(line)
+	}
+	if len(rest) == 0 || (rest[0] != '{' && rest[0] != '[') {
+		return false, nil
+	}
+	w.in.Done(len(line) - len(rest))
+	return true, nil
+}
+
+// afterSyslog is what stands behind a line's syslog header, the whole line when it
+// has none.
+func afterSyslog(line []byte) []byte {
+	if len(line) == 0 || (line[0] != '<' && !decode.Digit(line[0]) && (line[0] < 'A' || line[0] > 'Z')) {
+		return line
+	}
+	// The header's time is of no interest, so any year will do.
+	clock := decode.NewClock(decode.Options{Location: time.UTC})
+	return clock.Syslog(line, time.Unix(1_700_000_000, 0)).Rest
 }
 
 // ahead returns the next byte that is no separator, 0 at the end.

@@ -163,6 +163,10 @@ func cloudCount(c *decode.Cursor) uint16 {
 // wrapped or not. is is called for an object stepped into and says whether it is
 // of the format; line, if not nil, the same of a string.
 func detectCloud(head []byte, is func(*decode.Cursor) bool, line func([]byte) bool) int {
+	first, _, _ := bytes.Cut(head, []byte{'\n'})
+	if after := afterSyslog(first); len(after) > 0 && after[0] == '{' {
+		head = head[len(first)-len(after):]
+	}
 	return decode.DetectJSON(head, func(c *decode.Cursor) bool { return detectIn(c, is, line, 0) }, 93)
 }
 

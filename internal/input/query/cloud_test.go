@@ -75,6 +75,7 @@ func cloudWraps(line string) map[string]string {
 		"concatenated":            strings.Replace(events, `,{"id":"2","timestamp":1726827626751,"message":`+inJSON(line)+"}", "", 1) + strings.Replace(events, `,{"id":"2","timestamp":1726827626751,"message":`+inJSON(line)+"}", "", 1),
 	}
 	if line[0] == '{' {
+		wraps["syslog"] = "<14>Nov 23 12:00:00 relay logs: " + line + "\n<14>1 2026-11-23T12:00:00Z relay logs - - - " + line + "\n"
 		wraps["lines"] = line + "\r\n" + line
 		wraps["array"] = "[" + line + "," + line + "]"
 		wraps["byte order mark"] = "\ufeff" + line + line
@@ -87,6 +88,8 @@ func cloudWraps(line string) map[string]string {
 		_ = json.Indent(&pretty, []byte(`{"batch":[`+line+`,`+line+`]}`), "", "  ")
 		wraps["pretty"] = pretty.String()
 	} else {
+		wraps["syslog"] = "<14>Nov 23 12:00:00 relay logs: {\"message\":" + inJSON(line) + "}\n<14>1 2026-11-23T12:00:00Z relay logs - - - {\"message\":" + inJSON(line) + "}\n"
+		wraps["syslog, plain"] = "<14>Nov 23 12:00:00 relay logs: " + line + "\n<14>1 2026-11-23T12:00:00Z relay logs - - - " + line + "\n"
 		wraps["lines"] = line + "\r\n" + line
 		wraps["in front"] = "2024-09-20T10:20:26.751Z FRA6 " + line + "\nZ0EXAMPLE123/FRA6 2024-09-20T10:20:26.751Z " + line
 	}

@@ -57,12 +57,11 @@ var cfMapped = map[string]cfField{
 func CloudflareDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	f := newCloudflareRecord(opt)
 	in := decode.NewLines(ctx, r, acct)
-	first, err := in.Lookahead()
-	if err != nil {
-		return decode.Ended(err)
-	}
 	w := newCloudReader(in, f, acct, sink)
-	if first == '{' || first == '[' {
+	if found, err := w.behindHeader(); err != nil || found {
+		if err != nil {
+			return decode.Ended(err)
+		}
 		return w.objects()
 	}
 	t := cfTable{f: f, w: w}

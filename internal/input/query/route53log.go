@@ -22,12 +22,11 @@ const (
 func Route53Log(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	f := &route53Lines{opt: opt, clock: decode.NewClock(opt)}
 	in := decode.NewLines(ctx, r, acct)
-	first, err := in.Lookahead()
-	if err != nil {
-		return decode.Ended(err)
-	}
 	w := newCloudReader(in, f, acct, sink)
-	if first == '{' || first == '[' {
+	if found, err := w.behindHeader(); err != nil || found {
+		if err != nil {
+			return decode.Ended(err)
+		}
 		return w.objects()
 	}
 	w.lines = in
@@ -222,7 +221,7 @@ func DetectRoute53Log(head []byte) int {
 		if len(line) == 0 || line[0] == '#' {
 			return true
 		}
-		if lines == 0 && (line[0] == '{' || line[0] == '[') {
+		if after := afterSyslog(line); lines == 0 && (line[0] == '[' || (len(after) > 0 && after[0] == '{')) {
 			plain = false
 			return false
 		}
