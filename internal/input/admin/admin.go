@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +43,7 @@ type events struct {
 	clock decode.Clock
 	text  decode.Interner
 	skips map[string]string // reasons by category
+	names map[string]bool   // of the current event
 }
 
 // read turns one object into e. skip and reason as in the account; both "" for an
@@ -52,7 +52,7 @@ type readFunc func(d *events, v decode.Value, e *picket.AdminEvent) (skip, reaso
 
 // readEvents is the loop of the formats whose events are JSON objects.
 func readEvents(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.AdminEventSink, read readFunc, wrap ...string) error {
-	d := &events{opt: opt, acct: acct, sink: sink, clock: decode.NewClock(opt), skips: map[string]string{}}
+	d := &events{opt: opt, acct: acct, sink: sink, clock: decode.NewClock(opt), skips: map[string]string{}, names: map[string]bool{}}
 	in := decode.NewItems(ctx, r, acct, wrap...)
 	for {
 		rec, err := in.Next()
@@ -137,8 +137,15 @@ func (d *events) name(v decode.Value) (string, bool) {
 }
 
 // touch adds a name to those that an event touched.
-func touch(e *picket.AdminEvent, name string) {
-	if name != "" && !slices.Contains(e.Names, name) {
+func (d *events) touch(e *picket.AdminEvent, name string) {
+	if name == "" {
+		return
+	}
+	if len(e.Names) == 0 {
+		clear(d.names)
+	}
+	if !d.names[name] {
+		d.names[name] = true
 		e.Names = append(e.Names, name)
 	}
 }
@@ -197,7 +204,7 @@ func address(b []byte) (netip.Addr, bool) {
 // record adds a record that an event changes, and touches its name.
 func (d *events) record(e *picket.AdminEvent, r picket.Record) {
 	r.Time, r.Sensor = e.Time, d.opt.Sensor
-	touch(e, r.Name)
+	d.touch(e, r.Name)
 	e.Records = append(e.Records, r)
 }
 

@@ -185,13 +185,13 @@ func (d *events) azureNames(e *picket.AdminEvent) (reason string) {
 					return decode.ReasonBadName
 				}
 			}
-			touch(e, full)
+			d.touch(e, full)
 			detail(e, "type", typ)
 			return ""
 		}
 		break
 	}
-	touch(e, e.Zone)
+	d.touch(e, e.Zone)
 	return ""
 }
 

@@ -366,8 +366,8 @@ func (d *bindAdmin) event(w *bindWhat) (e *picket.AdminEvent, skip, reason strin
 		}
 		r.Data = decode.Text(w.data)
 		e.Names, e.Records = []string{name}, []picket.Record{r}
-	} else {
-		touch(e, e.Zone)
+	} else if e.Zone != "" {
+		e.Names = []string{e.Zone}
 	}
 	counts(e, w.rest)
 	return e, "", ""

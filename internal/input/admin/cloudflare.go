@@ -148,7 +148,7 @@ func (d *events) cloudflareRecords(e *picket.AdminEvent, c *cloudflareEntry) (re
 		}
 	}
 	if len(e.Names) == 0 {
-		touch(e, e.Zone)
+		d.touch(e, e.Zone)
 	}
 	return ""
 }

@@ -110,7 +110,7 @@ func (d *events) awsTarget(e *picket.AdminEvent, v decode.Value) (reason string)
 	if e.Zone, ok = d.awsName(zone); !ok {
 		return decode.ReasonBadName
 	}
-	touch(e, e.Zone)
+	d.touch(e, e.Zone)
 	batch := asked.Get("changeBatch")
 	detail(e, "comment", d.say(batch.Get("comment")))
 	batch.Get("changes").Each(func(c decode.Value) bool {
@@ -123,7 +123,7 @@ func (d *events) awsTarget(e *picket.AdminEvent, v decode.Value) (reason string)
 			if !ok {
 				return decode.ReasonBadName
 			}
-			touch(e, name)
+			d.touch(e, name)
 		}
 	}
 	return reason

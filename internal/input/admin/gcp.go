@@ -173,11 +173,11 @@ func (d *events) gcpTarget(e *picket.AdminEvent, p decode.Value) (reason string)
 	}
 	if reason == "" && len(e.Records) == 0 && strings.Contains(e.Action, "resourceRecordSets") {
 		if name, ok := d.name(asked.Get("name")); ok && name != "" {
-			touch(e, name)
+			d.touch(e, name)
 		}
 	}
 	if len(e.Names) == 0 {
-		touch(e, e.Zone)
+		d.touch(e, e.Zone)
 	}
 	return reason
 }

@@ -45,7 +45,7 @@ func rdap(d *events, v decode.Value, e *picket.AdminEvent) (skip, reason string)
 		return "", decode.ReasonBadName
 	}
 	e.Target = d.say(v.Get("handle"))
-	touch(e, e.Zone)
+	d.touch(e, e.Zone)
 	detail(e, "status", d.texts(v.Get("status")))
 	if reason := d.rdapEvents(e, v.Get("events")); reason != "" {
 		return "", reason
@@ -153,7 +153,7 @@ func (d *events) rdapServers(e *picket.AdminEvent, v decode.Value) (reason strin
 				return true
 			})
 		}
-		touch(e, name)
+		d.touch(e, name)
 		return true
 	})
 	detail(e, "nameservers", names)
