@@ -14,7 +14,7 @@ import (
 )
 
 func (in *liveInput) listen(ctx context.Context, running *sync.WaitGroup, network, addr string) error {
-	l, err := transport.Listen(ctx, transport.ListenConfig{Network: network, Address: addr, Mode: 0o660, Refused: func() { in.desk.Drop("connection refused", 1) }})
+	l, err := transport.Listen(ctx, transport.ListenConfig{Network: network, Address: addr, Mode: 0o660, Dropped: in.desk.Drop})
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (in *liveInput) listen(ctx context.Context, running *sync.WaitGroup, networ
 func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error {
 	s, err := transport.NewSyslog(ctx, transport.SyslogConfig{
 		UDP: in.cfg.SyslogUDP, TCP: in.cfg.SyslogTCP, ContentOnly: in.cfg.Format != input.Auto && in.cfg.Format != "bind-log",
-		Dropped: func(n int) { in.desk.Drop("queue full", n) },
+		Dropped: in.desk.Drop,
 	})
 	if err != nil {
 		return err

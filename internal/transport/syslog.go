@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,38 +21,55 @@ const (
 	maxMessage = 64 << 10
 	// syslogIdle closes TCP connections that are silent for that long.
 	syslogIdle = 30 * time.Minute
+	// syslogBuffer is what the system is asked to hold of datagrams, in bytes.
+	syslogBuffer = 4 << 20
 )
 
 // SyslogConfig says where to listen for syslog. At least one address is needed.
 type SyslogConfig struct {
 	UDP, TCP string // host:port, "" for none
+	// TLS is the host:port for syslog over TLS (RFC 5425), with TLSConfig.
+	TLS       string
+	TLSConfig *tls.Config
+	// MaxConns bounds the connections served at once, of TCP and TLS each; 0 means 256.
+	MaxConns int
+	// Idle closes connections on which nothing has come for that long; 0 means 30
+	// minutes.
+	Idle time.Duration
 	// Queue bounds the bytes that wait for the reader; 0 means 4 MiB. When it is
 	// full UDP messages are dropped, and TCP senders are made to wait.
 	Queue int
-	// Dropped, when set, is told of messages lost because the queue was full or
-	// they were too long. It is called from several goroutines.
-	Dropped func(messages int)
+	// Dropped, when set, is told of messages and connections lost, with the reason.
+	// It is called from several goroutines.
+	Dropped func(reason string, n int)
 	// ContentOnly removes the syslog header (RFC 3164 §4.1, RFC 5424 §6), for
 	// formats that do not know it, such as JSON.
 	ContentOnly bool
 }
 
-// Syslog receives syslog messages, of RFC 3164 and RFC 5424, over UDP (RFC 5426)
-// and TCP (RFC 6587, octet counting and newlines), and is a reader of them, one
-// message a line. It has one reader and ends with its context.
+// Syslog receives syslog messages, of RFC 3164 and RFC 5424, over UDP (RFC 5426),
+// TCP (RFC 6587, octet counting and newlines) and TLS (RFC 5425), and is a reader
+// of them, one message a line. It has one reader and ends with its context.
 type Syslog struct {
 	*queue
 	cfg    SyslogConfig
 	udp    net.PacketConn
 	tcp    *Listener
+	tls    *Listener
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
 // NewSyslog begins to receive.
 func NewSyslog(ctx context.Context, cfg SyslogConfig) (*Syslog, error) {
-	if cfg.UDP == "" && cfg.TCP == "" {
+	switch {
+	case cfg.UDP == "" && cfg.TCP == "" && cfg.TLS == "":
 		return nil, errors.New("syslog: no address to listen at")
+	case cfg.TLS != "" && cfg.TLSConfig == nil:
+		return nil, fmt.Errorf("syslog: %s: TLS needs a certificate", cfg.TLS)
+	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = syslogIdle
 	}
 	if cfg.Queue <= 0 {
 		cfg.Queue = defaultQueue
@@ -65,25 +83,42 @@ func NewSyslog(ctx context.Context, cfg SyslogConfig) (*Syslog, error) {
 	if s.udp != nil {
 		s.wg.Go(func() { s.receive(ctx) })
 	}
-	if s.tcp != nil {
-		s.wg.Go(func() { _ = s.tcp.Serve(ctx, s.stream) })
+	for _, l := range [...]*Listener{s.tcp, s.tls} {
+		if l != nil {
+			s.wg.Go(func() { _ = l.Serve(ctx, s.stream) })
+		}
 	}
 	return s, nil
 }
 
+// listen opens what is configured, or nothing.
 func (s *Syslog) listen(ctx context.Context) (err error) {
-	if s.cfg.TCP != "" {
-		if s.tcp, err = Listen(ctx, ListenConfig{Network: "tcp", Address: s.cfg.TCP}); err != nil {
+	defer func() {
+		for _, l := range [...]*Listener{s.tcp, s.tls} {
+			if err != nil && l != nil {
+				_ = l.Close()
+			}
+		}
+	}()
+	cfg := ListenConfig{Network: "tcp", MaxConns: s.cfg.MaxConns, Idle: s.cfg.Idle, Dropped: s.cfg.Dropped}
+	if cfg.Address = s.cfg.TCP; cfg.Address != "" {
+		if s.tcp, err = Listen(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	cfg.TLS = s.cfg.TLSConfig
+	if cfg.Address = s.cfg.TLS; cfg.Address != "" {
+		if s.tls, err = Listen(ctx, cfg); err != nil {
 			return err
 		}
 	}
 	if s.cfg.UDP != "" {
 		var lc net.ListenConfig
 		if s.udp, err = lc.ListenPacket(ctx, "udp", s.cfg.UDP); err != nil {
-			if s.tcp != nil {
-				_ = s.tcp.Close()
-			}
 			return err
+		}
+		if c, ok := s.udp.(*net.UDPConn); ok {
+			_ = c.SetReadBuffer(syslogBuffer) // the system may allow less
 		}
 	}
 	return nil
@@ -100,6 +135,14 @@ func (s *Syslog) Addrs() (udp, tcp net.Addr) {
 	return udp, tcp
 }
 
+// TLSAddr returns where messages are received over TLS; nil for nowhere.
+func (s *Syslog) TLSAddr() net.Addr {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.Addr()
+}
+
 // Close stops receiving and waits until everything has. What had been received
 // is lost to a reader that comes after.
 func (s *Syslog) Close() error {
@@ -109,9 +152,9 @@ func (s *Syslog) Close() error {
 	return nil
 }
 
-func (s *Syslog) dropped() {
+func (s *Syslog) dropped(reason string) {
 	if s.cfg.Dropped != nil {
-		s.cfg.Dropped(1)
+		s.cfg.Dropped(reason, 1)
 	}
 }
 
@@ -129,7 +172,7 @@ func (s *Syslog) receive(ctx context.Context) {
 			continue // such as an ICMP error of an earlier sender
 		}
 		if msg := s.message(buf[:n]); len(msg) > 0 && !s.put(msg) {
-			s.dropped()
+			s.dropped(DroppedFull)
 		}
 	}
 }
@@ -145,27 +188,31 @@ func (s *Syslog) message(b []byte) []byte {
 
 // stream reads one TCP connection.
 func (s *Syslog) stream(ctx context.Context, conn io.ReadWriteCloser) {
-	c, _ := conn.(net.Conn)
 	r := bufio.NewReaderSize(conn, maxMessage)
 	for {
-		if c != nil {
-			_ = c.SetReadDeadline(time.Now().Add(syslogIdle))
-		}
 		msg, err := frame(r)
 		switch {
 		case errors.Is(err, errTooLong):
-			s.dropped()
+			s.dropped(DroppedLong)
 			continue
 		case err != nil && len(msg) == 0:
 			return
 		}
 		if msg = s.message(msg); len(msg) > 0 && !s.putWait(ctx, msg) {
-			s.dropped()
+			s.dropped(s.why(msg))
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// why says why a message could not even wait.
+func (s *Syslog) why(msg []byte) string {
+	if len(msg)+1 > s.cfg.Queue {
+		return DroppedFull
+	}
+	return DroppedEnd
 }
 
 var errTooLong = errors.New("message too long")

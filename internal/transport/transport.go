@@ -1,6 +1,9 @@
 // Package transport is where bytes come from: files, files that grow and are
-// rotated, sockets, syslog. It knows no telemetry format; what it returns are
-// readers, which the decoders in internal/input read.
+// rotated, sockets, syslog, HTTP, buckets, Kafka, network interfaces. It knows no
+// telemetry format; what it hands over are readers, which the decoders in
+// internal/input read, with what is needed to count their content exactly once: a
+// position, a key, an offset. Where the sender can be made to wait it waits; what
+// is lost otherwise is counted with a reason.
 //
 // Live readers have SetReadDeadline, as network connections do, so that a decoder
 // that holds records back for a moment is not stuck with them while nothing
@@ -24,6 +27,7 @@ const (
 	DroppedFull  = "queue full"
 	DroppedLong  = "message too long"
 	DroppedConns = "too many connections"
+	DroppedTLS   = "TLS handshake failed"
 	DroppedEnd   = "shutting down"
 )
 

@@ -65,121 +65,6 @@ func write(t *testing.T, path, text string, flag int) {
 	}
 }
 
-func startTail(t *testing.T, cfg TailConfig) (*reader, func() Position) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cfg.Poll = 5 * time.Millisecond
-	tail, err := NewTail(ctx, cfg)
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	c := collect(tail)
-	stop := func() Position {
-		cancel()
-		if err := <-c.done; err != nil {
-			t.Errorf("reader ended with %v", err)
-		}
-		p := tail.Position()
-		if err := tail.Close(); err != nil {
-			t.Error(err)
-		}
-		return p
-	}
-	return c, stop
-}
-
-func TestTailGrowsAndRotates(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "query.log")
-	c, stop := startTail(t, TailConfig{Path: path, Lines: true}) // not there yet
-	write(t, path, "one\n", os.O_CREATE)
-	c.want(t, "one")
-	write(t, path, "two\nthr", os.O_APPEND)
-	c.want(t, "two")
-
-	// Renamed, created anew while the writer still has the old one open, then used.
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, "", os.O_CREATE)
-	time.Sleep(30 * time.Millisecond)
-	write(t, path+".1", "ee\nlast without end", os.O_APPEND)
-	c.want(t, "three")
-	write(t, path, "four\n", os.O_APPEND)
-	c.want(t, "last without end", "four")
-
-	// Copied and truncated: smaller, then longer than before.
-	write(t, path, "5\n", os.O_TRUNC)
-	c.want(t, "5")
-	write(t, path, "after truncation and much longer than before\n", os.O_TRUNC)
-	c.want(t, "after truncation and much longer than before")
-	stop()
-}
-
-func TestTailResumes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "query.log")
-	write(t, path, "one\ntwo\n", os.O_CREATE)
-	saved := make(chan Position, 100)
-	c, stop := startTail(t, TailConfig{Path: path, Save: func(p Position) { saved <- p }})
-	c.want(t, "one", "two")
-	pos := stop()
-	if pos.Offset != 8 || string(pos.Head) != "one\ntwo\n" {
-		t.Fatalf("position %+v", pos)
-	}
-	if len(saved) == 0 {
-		t.Error("position was not saved")
-	}
-
-	write(t, path, "three\n", os.O_APPEND)
-	c, stop = startTail(t, TailConfig{Path: path, From: &pos})
-	c.want(t, "three")
-	pos = stop()
-
-	// Rotated while nobody followed: the rest of the old file comes first.
-	write(t, path, "four\n", os.O_APPEND)
-	if err := os.Rename(path, path+".1"); err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, "five\n", os.O_CREATE)
-	c, stop = startTail(t, TailConfig{Path: path, From: &pos})
-	c.want(t, "four", "five")
-	stop()
-
-	// Gone altogether: what is there now is read from its beginning.
-	pos.Head = []byte("something else")
-	c, stop = startTail(t, TailConfig{Path: path, From: &pos})
-	c.want(t, "five")
-	stop()
-
-	c, stop = startTail(t, TailConfig{Path: path, FromEnd: true})
-	write(t, path, "six\n", os.O_APPEND)
-	c.want(t, "six")
-	stop()
-}
-
-func TestTailDeadline(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x")
-	write(t, path, "abc", os.O_CREATE)
-	tail, err := NewTail(context.Background(), TailConfig{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = tail.Close() }()
-	_ = tail.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-	b := make([]byte, 10)
-	if n, err := tail.Read(b); n != 3 || err != nil {
-		t.Fatal(n, err)
-	}
-	if _, err := tail.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	_ = tail.SetReadDeadline(time.Time{})
-	write(t, path, "d", os.O_APPEND)
-	if n, err := tail.Read(b); n != 1 || err != nil {
-		t.Error(n, err)
-	}
-}
-
 func TestOpen(t *testing.T) {
 	r, err := Open(Stdin, strings.NewReader("in"))
 	if err != nil {
@@ -202,7 +87,7 @@ func TestListener(t *testing.T) {
 		t.Run(cfg.Network, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			var refused atomic.Int32
-			cfg.MaxConns, cfg.Refused = 2, func() { refused.Add(1) }
+			cfg.MaxConns, cfg.Dropped = 2, func(string, int) { refused.Add(1) }
 			l, err := Listen(ctx, cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -278,7 +163,7 @@ func TestSyslog(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var lost atomic.Int32
-	s, err := NewSyslog(ctx, SyslogConfig{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Dropped: func(n int) { lost.Add(int32(n)) }})
+	s, err := NewSyslog(ctx, SyslogConfig{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Dropped: func(_ string, n int) { lost.Add(int32(n)) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +202,7 @@ func TestSyslog(t *testing.T) {
 
 func TestSyslogDropsWhenFull(t *testing.T) {
 	var lost atomic.Int32
-	s, err := NewSyslog(context.Background(), SyslogConfig{UDP: "127.0.0.1:0", Queue: 64, Dropped: func(n int) { lost.Add(int32(n)) }})
+	s, err := NewSyslog(context.Background(), SyslogConfig{UDP: "127.0.0.1:0", Queue: 64, Dropped: func(_ string, n int) { lost.Add(int32(n)) }})
 	if err != nil {
 		t.Fatal(err)
 	}
