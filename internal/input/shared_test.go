@@ -162,7 +162,7 @@ func TestNotQueryFormats(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", file, err)
 			}
-			for _, mine := range []string{"dnstap", "dnstap-message", "powerdns-protobuf", "bind-log", "zeek-dns", "suricata-eve", "ndjson"} {
+			for _, mine := range []string{"dnstap", "dnstap-message", "powerdns-protobuf", "c-dns", "bind-log", "zeek-dns", "suricata-eve", "ndjson"} {
 				if got, ok := ByName(mine); ok && got.Detect(head) > 0 {
 					t.Errorf("%s/%s is taken for %s", dir, filepath.Base(file), mine)
 				}

@@ -56,17 +56,18 @@ func (t *cdnsTable) entry(i uint64, limit int) (c cborCursor, ok bool) {
 }
 
 // appendUsed writes the table as an array, in which the entries not used are
-// empty; nil when it would have more than limit bytes.
+// 0; nil when it would have more than limit bytes.
 func (t *cdnsTable) appendUsed(b []byte, limit int) []byte {
 	b = appendCborHead(b, cborArray, uint64(len(t.at)))
 	if len(b)+len(t.at) > limit {
 		return nil
 	}
 	next := 0
-	fill := func(to int) {
-		for ; next < to; next++ {
-			b = append(b, cborBytes<<5)
-		}
+	fill := func(to int) { // with zeros, each the number 0
+		n := len(b)
+		b = slices.Grow(b, to-next)[:n+to-next]
+		clear(b[n:])
+		next = to
 	}
 	slices.Sort(t.used)
 	for _, u := range slices.Compact(t.used) {

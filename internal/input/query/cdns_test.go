@@ -154,6 +154,35 @@ func TestCDNSItems(t *testing.T) {
 	}
 }
 
+// TestCDNSDenials: hashed denials, which the writer of these tests takes as they are.
+func TestCDNSDenials(t *testing.T) {
+	f := newCdnsFile()
+	hash, next := bytes.Repeat([]byte{0xff}, 20), bytes.Repeat([]byte{7}, 20)
+	owner := wire("vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv.example")
+	data := append(append([]byte{1, 0, 0, 0, 2, 0xab, 0xcd, 20}, next...), 0, 1, 0x40)
+	f.rr(wire("unused.example"), typeNS, nil)
+	list := f.put(cdnsRRLists, cborArr([][]byte{f.rr(wire("example"), typeSOA, nil), f.rr(owner, typeNSEC3, data)}, false))
+	f.add(cdnsQuery("a.example"), false)
+	var ext cborObj
+	ext.uint(2, list)
+	item := cborObj{b: f.items[0][1:], n: int(f.items[0][0] & 0x1f)}
+	item.raw(12, ext.bytes())
+	f.items[0] = item.bytes()
+	n := 0
+	err := CDNS(context.Background(), bytes.NewReader(f.bytes()), decode.Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
+		n++
+		r := &q.Response
+		if len(r.Denials) != 1 || !r.Denials[0].NSEC3 || !bytes.Equal(r.Denials[0].Owner, hash) || !bytes.Equal(r.Denials[0].Next, next) ||
+			!r.HasSOA || string(r.Authority) != "\x07example\x00" || r.Answers != 0 || q.Has(picket.FlagReferral) {
+			t.Errorf("%+v", r)
+		}
+		return nil
+	}))
+	if err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 // TestCDNSPrefix: addresses of which the collector kept the beginning.
 func TestCDNSPrefix(t *testing.T) {
 	f := newCdnsFile()

@@ -164,3 +164,38 @@ func TestDnstapRejectedRecords(t *testing.T) {
 	good := tapMsg{typ: tapQ, name: "good."}.bytes(t)
 	checkRecords(t, Dnstap, tapStream(t, good, []byte{0xff, 0xff}, tapMsg{typ: tapQ, name: "a.", change: badNanos}.bytes(t)), reasonProto, reasonNanos)
 }
+
+// FuzzRejectedRecords: what is rejected of a binary stream is an input of its own,
+// rejected again for the same reason.
+func FuzzRejectedRecords(f *testing.F) {
+	bad := tapMsg{typ: tapQ, name: "a.example.", change: badNanos}.bytes(f)
+	f.Add(uint8(0), tapStream(f, tapMsg{typ: tapQ, name: "a.example."}.bytes(f), bad))
+	f.Add(uint8(1), lengthFirst(bad, bad))
+	f.Add(uint8(2), lengthFirst(pbMsg{typ: pdnsQuery, uuid: "a", sec: pbSec, name: "a..example.", qtype: 1}.bytes()))
+	file := newCdnsFile()
+	file.items = append(file.items, []byte{cborMap<<5 | 1, 4, 9})
+	file.add(cdnsQuery("a.example"), false)
+	file.items = append(file.items, []byte{0})
+	f.Add(uint8(3), file.others().bytes())
+	decoders := []Decode{Dnstap, DnstapMessage, PowerDNS, CDNS}
+	f.Fuzz(func(t *testing.T, which uint8, in []byte) {
+		d := decoders[int(which)%len(decoders)]
+		run := func(in string) *recorded {
+			acct := &recorded{tally: newTally()}
+			_ = d(context.Background(), bytes.NewReader([]byte(in)), decode.Options{Client: true}, acct, picket.QuerySinkFunc(func(*picket.Query) error { return nil }))
+			return acct
+		}
+		acct := run(string(in))
+		for i, record := range acct.records[:min(len(acct.records), 8)] {
+			if len(record) > maxRecord {
+				t.Errorf("%s: record of %d bytes", acct.reasons[i], len(record))
+			}
+			if record == "" {
+				continue
+			}
+			if again := run(record); len(again.reasons) != 1 || again.reasons[0] != acct.reasons[i] || again.accepted != 0 {
+				t.Errorf("%s: %q by itself %v, accepted %d", acct.reasons[i], record, again.reasons, again.accepted)
+			}
+		}
+	})
+}
