@@ -129,10 +129,13 @@ func TestFortigate(t *testing.T) {
 		`date=2026-11-20 type="traffic" srcip=203.0.113.7 dstip=192.0.2.80 proto=6 action="accept"`,
 		`date=2026-11-20 time=10:15:33 type="traffic" srcip=203.0.113.7 dstip=router proto=6 action="accept"`,
 		`something else`,
+		// what stands before the date counts too
+		`<185>Nov 20 10:15:34 fw1 <185>logver=600050268 tz="+0200" devname="fw1" date=2026-11-20 time=12:15:34 logid="1" type="anomaly" srcip=203.0.113.7 dstip=192.0.2.80 proto=17 action="detected" level="alert"`,
 	}, "\n"), testOptions())
 	a.want(t, []string{
 		`{"time":"2025-11-20T10:15:30.123456789Z","source":"203.0.113.7","source_port":51515,"target":"192.0.2.80","target_port":22,"protocol":"tcp","kind":"refused","rule":"0","action":"blocked","tool":"fortigate","details":{"service":"SSH","subtype":"forward"}}`,
 		`{"time":"2026-11-20T10:15:31Z","source":"203.0.113.7","source_port":51516,"target":"192.0.2.80","target_port":443,"target_name":"www.example.com.","protocol":"tcp","kind":"alert","title":"Web.Server.\\\"Path\\\".Traversal","rule":"12345","severity":"high","action":"blocked","tool":"fortigate","details":{"subtype":"ips"}}`,
 		`{"time":"2025-11-20T10:15:32Z","source":"2001:db8::7","source_port":1,"target":"2001:db8::80","target_port":2,"protocol":"udp","kind":"connection","action":"allowed","bytes":30,"packets":3,"tool":"fortigate"}`,
+		`{"time":"2026-11-20T10:15:34Z","source":"203.0.113.7","target":"192.0.2.80","protocol":"udp","kind":"alert","severity":"alert","action":"allowed","tool":"fortigate"}`,
 	}, map[string]int{decode.ReasonTime: 1, decode.ReasonNoTime: 1, decode.ReasonAddress: 1}, map[string]int{skipFortiOther: 1, skipOther: 1})
 }

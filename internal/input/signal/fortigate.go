@@ -119,11 +119,14 @@ func (f *forti) time(d *output) (ns int64, reason string) {
 // one of FortiGate.
 func (f *forti) read(b []byte) bool {
 	*f = forti{}
-	i := bytes.Index(b, []byte("date="))
-	if i < 0 {
-		if i = bytes.Index(b, []byte("eventtime=")); i < 0 {
-			return false
+	i := -1
+	for _, first := range [][]byte{[]byte("date="), []byte("logver="), []byte("eventtime=")} {
+		if j := bytes.Index(b, first); j >= 0 && (i < 0 || j < i) {
+			i = j
 		}
+	}
+	if i < 0 {
+		return false
 	}
 	b = b[i:]
 	for len(b) > 0 {
