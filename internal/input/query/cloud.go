@@ -194,7 +194,7 @@ func extent(b []byte) int {
 // wrapperKey knows the keys under which log services put records.
 func wrapperKey(k []byte) bool {
 	switch string(k) {
-	case "records", "Records", "logEvents", "message", "Message", "@message", "data", "Data", "awslogs", "log", "event", "events",
+	case "records", "Records", "logEvents", "message", "Message", "@message", "data", "Data", "awslogs", "kinesis", "log", "event", "events",
 		"entries", "value", "values", "result", "results", "batch", "body":
 		return true
 	}

@@ -67,6 +67,7 @@ func cloudWraps(line string) map[string]string {
 		"cloudwatch export":       `{"timestamp":1726827626751,"message":` + inJSON(line) + "}\n" + `{"timestamp":1726827626752,"message":` + inJSON(line) + "}\n",
 		"cloudwatch tail":         `{"events":[{"logStreamName":"s","timestamp":1,"message":` + inJSON(line) + `},{"message":` + inJSON(line) + `}],"nextToken":"x"}`,
 		"kinesis":                 `{"awslogs":{"data":"` + b64(zipped(events)) + `"}}`,
+		"kinesis to a function":   `{"Records":[{"kinesis":{"partitionKey":"1","data":"` + b64(zipped(events)) + `"},"eventSource":"aws:kinesis"}]}`,
 		"firehose":                `{"requestId":"r","timestamp":1,"records":[{"data":"` + b64(zipped(events)) + `"}]}`,
 		"pub/sub push":            pubsub + "\n" + pubsub,
 		"pub/sub pull":            "[\n  {\"ackId\": \"x\",\n  \"message\": {\"data\": \"" + b64(line) + "\"}\n  },\n  {\"ackId\": \"x\",\n  \"message\": {\"data\": \"" + b64(line) + "\"}\n  }\n]\n",
