@@ -15,7 +15,7 @@ import (
 const (
 	skipOther    = "other log line"
 	skipQuery    = "query line"
-	skipApproved = "signer approved"
+	skipSigner   = "signer line"
 	skipProgress = "transfer progress line"
 )
 
@@ -133,11 +133,7 @@ func (w *bindWhat) client(b []byte) (skip, reason string) {
 		w.zone, w.action, w.effect = zone, bindUpdate, picket.EffectChange
 		w.failed(rest)
 	case bytes.HasPrefix(b, []byte("signer ")):
-		if bytes.Contains(b, []byte(" denied")) {
-			w.action, w.effect, w.outcome, w.reason = bindUpdate, picket.EffectChange, denied, "signer denied"
-			return "", ""
-		}
-		return skipApproved, ""
+		return skipSigner, "" // the line after it tells what became of the update
 	case bytes.HasPrefix(b, []byte("transfer of '")):
 		return w.out(b)
 	case bytes.HasPrefix(b, []byte("zone transfer '")):
