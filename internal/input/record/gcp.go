@@ -3,8 +3,11 @@ package record
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
@@ -22,7 +25,7 @@ func GCPExport(ctx context.Context, r io.Reader, opt decode.Options, acct picket
 	}
 	e := newEmitter(ctx, opt, acct, sink)
 	body := detectHead(b)
-	if len(body) > 0 && body[0] != '{' && body[0] != '[' {
+	if len(body) > 0 && body[0] != '{' && body[0] != '[' { // gcloud's export
 		return e.gcpYAML(b)
 	}
 	docs, err := readJSON(bytes.NewReader(b))
@@ -84,24 +87,29 @@ func (e *emitter) gcpSets(list value, zone string, change picket.Change) error {
 
 // gcpYAML takes in the export's YAML, one document a set.
 func (e *emitter) gcpYAML(b []byte) error {
-	y, err := readYAML(bytes.NewReader(b))
-	if err != nil {
-		return err
-	}
+	y := &yamlFile{anchors: map[string]ast.Node{}}
 	zone := e.opt.Origin
 	var sets []object
 	var at []picket.Position
-	for _, doc := range y.docs {
-		for _, n := range y.elements(doc) {
+	for _, p := range cutYAML(b, true) {
+		if err := e.ctx.Err(); err != nil {
+			return err
+		}
+		body, reason := y.parse(p)
+		if reason != "" {
+			e.acct.Reject(reason, picket.Position{Line: p.line, Record: p.text})
+			continue
+		}
+		for _, n := range y.elements(body) {
 			v, err := y.build(n, 0)
-			if err != nil {
+			if errors.Is(err, errYAMLAlias) {
 				return err
 			}
 			set := asObject(v)
 			if zone == "" && set.text("type") == "SOA" {
 				zone = set.text("name")
 			}
-			sets, at = append(sets, set), append(at, yamlPosition(n))
+			sets, at = append(sets, set), append(at, picket.Position{Line: y.line(n)})
 		}
 	}
 	for i, set := range sets {

@@ -23,24 +23,20 @@ func OctoDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.A
 	if zone == "" {
 		return errors.New("octoDNS: the zone is not known: it is the file's name (example.com.yaml), or give it as origin")
 	}
-	y, err := readYAML(r)
+	b, err := readDocument(r, maxYAML)
 	if err != nil {
 		return err
 	}
-	o := &octoReader{emitter: newEmitter(ctx, opt, acct, sink), yamlFile: y, zone: zone}
+	o := &octoReader{emitter: newEmitter(ctx, opt, acct, sink), yamlFile: &yamlFile{anchors: map[string]ast.Node{}}, zone: zone}
 	if opt.Origin == "" {
 		o.note(noteFileName + zone)
 	}
-	for _, doc := range y.docs {
-		list, ok := y.pairs(doc)
-		if !ok {
-			acct.Reject(reasonNotRecord, yamlPosition(doc))
-			continue
+	for _, p := range cutYAML(b, false) {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		for _, p := range list {
-			if err := o.name(p); err != nil {
-				return err
-			}
+		if err := o.piece(p); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -52,6 +48,26 @@ type octoReader struct {
 	zone string
 }
 
+// piece takes in what stands at the margin: a name, most often.
+func (o *octoReader) piece(p piece) error {
+	body, reason := o.parse(p)
+	if reason != "" {
+		o.acct.Reject(reason, picket.Position{Line: p.line, Record: p.text})
+		return nil
+	}
+	list, ok := o.pairs(body)
+	if !ok {
+		o.acct.Reject(reasonNotRecord, picket.Position{Line: p.line, Record: p.text})
+		return nil
+	}
+	for _, p := range list {
+		if err := o.name(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // name takes in what stands under one name: a record set or a list of them.
 func (o *octoReader) name(p pair) error {
 	if t, ok := p.value.(*ast.TagNode); ok {
@@ -59,7 +75,7 @@ func (o *octoReader) name(p pair) error {
 	}
 	sets := o.elements(p.value)
 	for _, n := range sets {
-		line := lineOf(n)
+		line := o.line(n)
 		if len(sets) == 1 {
 			line = p.line
 		}

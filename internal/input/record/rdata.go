@@ -87,7 +87,7 @@ func dataOf(rr dns.RR) string {
 		r.Target = lowerName(r.Target)
 	}
 	if r, ok := rr.(*dns.RFC3597); ok { // a type that the parser does not know
-		return fmt.Sprintf(`\# %d %s`, len(r.Rdata)/2, strings.ToUpper(r.Rdata))
+		return strings.TrimSpace(fmt.Sprintf(`\# %d %s`, len(r.Rdata)/2, strings.ToUpper(r.Rdata)))
 	}
 	return escapeBytes(strings.TrimSpace(strings.TrimPrefix(rr.String(), rr.Header().String())))
 }

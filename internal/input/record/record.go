@@ -30,6 +30,9 @@ const (
 	reasonNotRecord = "not a record"
 	reasonNameExpr  = "name is an expression"
 	reasonOutside   = "name outside the zone"
+	reasonYAML      = "broken YAML"
+	reasonLarge     = "YAML entry too large"
+	reasonDeep      = "YAML nested too deep"
 
 	skipDirective  = "directive"
 	skipNoDNS      = "resource that is no DNS record"

@@ -177,12 +177,13 @@ bücher: {type: CNAME, value: Straße.example.}
 		{what: "bad ones", opt: com, text: "a: 5\nb:\n  type: A\nc:\n  value: 192.0.2.1\nd..e: {type: A, value: 192.0.2.1}\nf: {type: MX, value: {preference: 10}}\ng: !include x.yaml\nh: {type: A, value: '192.0.2.1'}\n",
 			want:     []string{"example.com.|h.example.com. 0 A 192.0.2.1"},
 			rejected: []string{"not a record@1", "record without data@2", "record without type@4", "bad name@6", "bad record data@7", "not a record@8"}},
-		{what: "not a mapping", opt: com, text: "- a\n- b\n", rejected: []string{"not a record@1"}},
-		{what: "syntax", opt: com, text: "a: [\n", err: "YAML document"},
+		{what: "not a mapping", opt: com, text: "- a\n- b\n", rejected: []string{"not a record@1", "not a record@2"}},
+		{what: "syntax", opt: com, text: "a: [\nb:\n  type: A\n  value: 192.0.2.1\n", want: []string{"example.com.|b.example.com. 0 A 192.0.2.1"}, rejected: []string{"broken YAML@1"}},
 		{what: "injected line", opt: com, text: "a: {type: A, value: \"192.0.2.1\\nb 60 IN A 192.0.2.2\"}\nb: {type: TXT, value: \"x\\ny\"}\n",
 			want: []string{`example.com.|b.example.com. 0 TXT "x\010y"`}, rejected: []string{"bad record data@1"}},
-		{what: "deep", opt: com, text: "a: " + strings.Repeat("[", 5000), err: "nested more than"},
-		{what: "deep list", opt: com, text: strings.Repeat("- ", 5000), err: "nested more than"},
+		{what: "deep", opt: com, text: "a: " + strings.Repeat("[", 5000), rejected: []string{"YAML nested too deep@1"}},
+		{what: "deep list", opt: com, text: strings.Repeat("- ", 5000), rejected: []string{"YAML nested too deep@1"}},
+		{what: "large", opt: com, text: "# a\n\na: {type: TXT, value: " + strings.Repeat("x", 1<<16) + "}\n", rejected: []string{"YAML entry too large@3"}},
 	})
 	if _, _, err := run(t, OctoDNS, laughs(), com); err == nil || !strings.Contains(err.Error(), "aliases stand for more") {
 		t.Errorf("aliases of aliases: %v", err)

@@ -3,71 +3,110 @@ package record
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
-
-	"github.com/picket-dns/picket"
 )
 
-// Bounds of YAML documents: the parser keeps many times a file's bytes, follows
-// nesting by recursion, and an alias may stand for more than is written.
+// Bounds of YAML documents: the parser's work grows with the square of what it is
+// given at once, it follows nesting by recursion, and an alias may stand for more
+// than is written.
 const (
 	maxYAML      = 32 << 20
+	maxYAMLEntry = 64 << 10 // what is parsed at once
 	maxYAMLDepth = 64
 	maxYAMLNodes = 2 << 20 // values built, those behind aliases each time
 )
 
 var errYAMLAlias = errors.New("YAML aliases stand for more than is read: write the values out")
 
-// yamlFile is a parsed YAML file.
+var errYAMLTag = errors.New("YAML tag that is not followed")
+
+// yamlFile is a YAML file that is parsed piece by piece.
 type yamlFile struct {
-	docs    []ast.Node
 	anchors map[string]ast.Node
 	nodes   int
+	base    int64 // line of the piece being looked at, from 1
 }
 
-// readYAML parses all of r.
-func readYAML(r io.Reader) (*yamlFile, error) {
-	b, err := readDocument(r, maxYAML)
-	if err != nil {
-		return nil, err
-	}
-	if line := tooDeep(b); line > 0 {
-		return nil, fmt.Errorf("line %d: YAML nested more than %d deep", line, maxYAMLDepth)
-	}
-	f, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil, fmt.Errorf("YAML document: %w", firstLine(err))
-	}
-	y := &yamlFile{anchors: map[string]ast.Node{}}
-	for _, d := range f.Docs {
-		if d.Body != nil {
-			y.docs = append(y.docs, d.Body)
+// piece is a part of a file that can be parsed by itself.
+type piece struct {
+	text []byte
+	line int64 // of its first line, from 1
+}
+
+// cutYAML cuts a file where nothing is open: before each line at the margin that
+// begins a member of the outermost mapping, an element of the outermost list or a
+// document. With documents it cuts mappings at documents' ends only.
+func cutYAML(b []byte, documents bool) (list []piece) {
+	var line, from int64 = 0, 1
+	start, at := 0, 0
+	isList := false
+	begun := false // the piece has something besides comments
+	flush := func(next int) {
+		if begun {
+			list = append(list, piece{b[start:at], from})
 		}
+		start, from, begun = next, line, false
 	}
-	return y, nil
-}
-
-// firstLine is an error without the excerpt that the parser adds.
-func firstLine(err error) error {
-	text, _, _ := bytes.Cut([]byte(err.Error()), []byte{'\n'})
-	return errors.New(printable(string(text)))
-}
-
-// tooDeep returns the line, from 1, whose nesting is more than anybody writes, 0
-// when there is none. It looks at characters only: brackets within strings count,
-// and real files have no such number of them open.
-func tooDeep(b []byte) int {
-	const mostOpen, mostIndent = 256, 1024
-	depth, line := 0, 0
-	for len(b) > 0 {
-		text, rest, _ := bytes.Cut(b, []byte{'\n'})
-		b = rest
+	for at < len(b) {
+		end := bytes.IndexByte(b[at:], '\n')
+		if end < 0 {
+			end = len(b) - at
+		} else {
+			end++
+		}
 		line++
+		text := bytes.TrimRight(b[at:at+end], " \t\r\n")
+		switch {
+		case len(text) == 0 || text[0] == '#':
+		case text[0] == ' ' || text[0] == '\t' || text[0] == ':':
+			begun = true
+		case bytes.HasPrefix(text, []byte("---")) || bytes.Equal(text, []byte("...")) || (text[0] == '%' && !begun):
+			flush(at + end)
+			from = line + 1
+			isList = false
+		case bytes.HasPrefix(text, []byte("- ")) || string(text) == "-":
+			if !begun || isList {
+				isList = true
+				flush(at)
+			}
+			begun = true
+		default:
+			if !documents {
+				flush(at)
+			}
+			begun = true
+		}
+		at += end
+	}
+	flush(at)
+	return list
+}
+
+// parse parses a piece; reason is why it cannot be used.
+func (y *yamlFile) parse(p piece) (body ast.Node, reason string) {
+	y.base = p.line
+	if len(p.text) > maxYAMLEntry {
+		return nil, reasonLarge
+	}
+	if tooDeep(p.text) {
+		return nil, reasonDeep
+	}
+	f, err := parser.ParseBytes(p.text, 0)
+	if err != nil || len(f.Docs) != 1 || f.Docs[0].Body == nil {
+		return nil, reasonYAML
+	}
+	return f.Docs[0].Body, ""
+}
+
+// tooDeep reports nesting that nobody writes. It looks at characters only: brackets
+// within strings count, and real files have no such number of them open.
+func tooDeep(b []byte) bool {
+	const mostIndent = 1024
+	depth := 0
+	for text := range bytes.Lines(b) {
 		blank, marks, lead := 0, 0, true
 		for i, c := range text {
 			switch {
@@ -83,12 +122,15 @@ func tooDeep(b []byte) int {
 			if c != ' ' && c != '-' && c != '?' && c != ':' {
 				lead = false
 			}
+			if depth > maxYAMLDepth {
+				return true
+			}
 		}
-		if depth > mostOpen || marks > maxYAMLDepth || (blank > mostIndent && marks == 0) {
-			return line
+		if marks > maxYAMLDepth || blank > mostIndent {
+			return true
 		}
 	}
-	return 0
+	return false
 }
 
 // pair is one member of a mapping, with the line of its key.
@@ -113,7 +155,7 @@ func (y *yamlFile) pairs(n ast.Node) (list []pair, ok bool) {
 }
 
 func (y *yamlFile) pair(v *ast.MappingValueNode) pair {
-	return pair{key: y.keyText(v.Key), value: v.Value, line: lineOf(v.Key)}
+	return pair{key: y.keyText(v.Key), value: v.Value, line: y.line(v.Key)}
 }
 
 // keyText is a key as text; a complex key ("? …") is its value's.
@@ -125,17 +167,16 @@ func (y *yamlFile) keyText(n ast.Node) string {
 	return s
 }
 
-func lineOf(n ast.Node) int64 {
+// line is where a node of the piece last parsed stands in the file.
+func (y *yamlFile) line(n ast.Node) int64 {
 	if n == nil {
-		return 1
+		return y.base
 	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
-		return int64(t.Position.Line)
+		return y.base + int64(t.Position.Line) - 1
 	}
-	return 1
+	return y.base
 }
-
-func yamlPosition(n ast.Node) picket.Position { return picket.Position{Line: lineOf(n)} }
 
 // resolve steps through anchors and aliases, and tags that YAML itself knows.
 func (y *yamlFile) resolve(n ast.Node, depth int) ast.Node {
@@ -204,7 +245,7 @@ func (y *yamlFile) build(n ast.Node, depth int) (any, error) {
 		}
 		return out, nil
 	case *ast.TagNode:
-		return nil, fmt.Errorf("line %d: tag %s is not followed", lineOf(v), printable(v.Start.Value))
+		return nil, errYAMLTag
 	}
 	s, _ := y.scalar(n)
 	return s, nil
