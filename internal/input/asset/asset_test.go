@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -325,6 +326,37 @@ func TestParseTarget(t *testing.T) {
 }
 
 func itoa(n uint16) string { b, _ := json.Marshal(n); return string(b) }
+
+// TestMemoryBounded: endless input does not make a decoder grow.
+func TestMemoryBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		d    decoder
+		lead string
+	}{
+		"amass": {Amass, `{"name":"`}, "amass 4": {Amass, "a (FQDN) --> "}, "subfinder": {Subfinder, `{"host":"`}, "naabu": {Naabu, `{"ip":"`},
+		"nuclei": {Nuclei, `{"host":"`}, "zdns": {ZDNS, `{"data":{"answers":[`}, "asset-csv": {CSV, "host\n\""},
+	} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		a := newTally()
+		_ = c.d(context.Background(), io.MultiReader(strings.NewReader(c.lead), io.LimitReader(letters{}, 32<<20)), decode.Options{}, a, a)
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+			t.Errorf("%s: %d MiB allocated", name, grown>>20)
+		}
+	}
+}
+
+// letters never ends.
+type letters struct{}
+
+func (letters) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'a'
+	}
+	return len(b), nil
+}
 
 func FuzzSubfinder(f *testing.F) {
 	fuzz(f, Subfinder, decode.Options{}, `{"host":"dev.example.com","input":"example.com","sources":["crtsh","a"]}`)

@@ -115,6 +115,7 @@ type mappedJSON struct {
 	c      Cursor
 	values *Values
 	top    []want
+	stack  []want // of the paths followed at present
 	take   Take
 	acct   picket.Accounting
 }
@@ -168,7 +169,7 @@ func (j *mappedJSON) record() (reason string, err error) {
 		return ReasonNotObject, nil
 	}
 	j.values.reset()
-	walk(&j.c, j.values, j.top, 0)
+	j.walk(&j.c, j.top, 0)
 	if j.c.Bad {
 		return ReasonBrokenJSON, nil
 	}
@@ -186,7 +187,7 @@ func seek(c *Cursor, path string) bool {
 			if !ok {
 				return false
 			}
-			if rest, ok := below(path, string(k)); ok {
+			if rest, ok := below(path, k); ok {
 				path = rest
 				break
 			}
@@ -204,61 +205,62 @@ type want struct {
 
 // walk looks at the value under the cursor for the wanted paths; one whose path is
 // "" wants the value itself.
-func walk(c *Cursor, v *Values, wants []want, depth int) {
+func (j *mappedJSON) walk(c *Cursor, wants []want, depth int) {
 	if depth > 32 || len(wants) == 0 {
 		c.Skip()
 		return
 	}
+	at := len(j.stack)
 	switch {
 	case c.Open('{'):
-		for {
-			k, ok := c.Key()
-			if !ok {
-				return
-			}
-			var next []want
+		for k, ok := c.Key(); ok; k, ok = c.Key() {
 			for _, w := range wants {
-				if rest, ok := below(w.path, string(k)); ok {
-					next = append(next, want{w.field, rest})
+				if rest, ok := below(w.path, k); ok {
+					j.stack = append(j.stack, want{w.field, rest})
 				}
 			}
-			walk(c, v, next, depth+1)
+			j.walk(c, j.stack[at:], depth+1)
+			j.stack = j.stack[:at]
 		}
 	case c.Open('['):
 		for n := 0; c.More(']'); n++ {
-			var next []want
 			for _, w := range wants {
 				if rest, ok := element(w.path, n); ok {
-					next = append(next, want{w.field, rest})
+					j.stack = append(j.stack, want{w.field, rest})
 				}
 			}
-			walk(c, v, next, depth+1)
+			j.walk(c, j.stack[at:], depth+1)
+			j.stack = j.stack[:at]
 		}
 	default:
-		b := c.Scalar()
-		inner := false
-		for _, w := range wants {
-			if w.path == "" {
-				v.add(w.field, b)
-			} else {
-				inner = true
-			}
+		j.scalar(c, wants, depth)
+	}
+}
+
+// scalar takes a value, or looks into it when it is JSON itself.
+func (j *mappedJSON) scalar(c *Cursor, wants []want, depth int) {
+	b := c.Scalar()
+	inner := false
+	for _, w := range wants {
+		if w.path == "" {
+			j.values.add(w.field, b)
+		} else {
+			inner = true
 		}
-		if inner && len(b) > 1 && (b[0] == '{' || b[0] == '[') {
-			text := Cursor{}
-			text.Reset(b)
-			walk(&text, v, wants, depth+1)
-		}
+	}
+	if inner && len(b) > 1 && (b[0] == '{' || b[0] == '[') {
+		text := Cursor{}
+		text.Reset(b)
+		j.walk(&text, wants, depth+1)
 	}
 }
 
 // below reports what is left of a path under a key.
-func below(path, key string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, key)
-	if !ok || path == "" {
+func below(path string, key []byte) (rest string, ok bool) {
+	if path == "" || len(path) < len(key) || path[:len(key)] != string(key) {
 		return "", false
 	}
-	switch {
+	switch rest = path[len(key):]; {
 	case rest == "":
 		return "", true
 	case rest[0] == '.':
