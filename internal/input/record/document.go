@@ -15,9 +15,13 @@ import (
 	"github.com/picket-dns/picket/internal/input/decode"
 )
 
-// maxDocument bounds a document, in bytes. The largest real states and exports
-// known have some tens of megabytes.
-const maxDocument = 128 << 20
+// Bounds of documents. The largest real states and exports known have some tens of
+// megabytes; a record set of Route 53 has at most 32,000 characters.
+const (
+	maxDocument = 128 << 20 // bytes
+	maxObject   = 2 << 20   // bytes of one record, resource or set, which is read into memory
+	maxValues   = 1 << 20   // documents in one file
+)
 
 // readDocument reads all of r.
 func readDocument(r io.Reader, limit int) ([]byte, error) {
@@ -63,6 +67,14 @@ func readJSON(r io.Reader) (list []value, err error) {
 			return list, fmt.Errorf("line %d: JSON document: %w", at, err)
 		}
 		n := int(dec.InputOffset())
+		var c decode.Cursor
+		c.Reset(rest[:n])
+		if c.Skip(); c.Bad {
+			return list, fmt.Errorf("line %d: JSON document: nested too deep", line)
+		}
+		if len(list) >= maxValues {
+			return list, fmt.Errorf("line %d: more than %d JSON documents in one file: split it", line, maxValues)
+		}
 		list = append(list, value{rest[:n], line})
 		line += int64(bytes.Count(rest[:n], []byte{'\n'}))
 		rest = rest[n:]
@@ -135,9 +147,10 @@ func (v value) get(key string) value {
 	return value{}
 }
 
-// object reads v into memory; ok is false when it is no object.
+// object reads v into memory; ok is false when it is no object, or one too large
+// for what is read this way.
 func (v value) object() (object, bool) {
-	if !v.is('{') {
+	if !v.is('{') || len(v.raw) > maxObject {
 		return nil, false
 	}
 	dec := json.NewDecoder(bytes.NewReader(v.raw))

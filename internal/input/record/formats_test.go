@@ -1,6 +1,7 @@
 package record
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/picket-dns/picket/internal/input/decode"
@@ -34,6 +35,9 @@ func TestDNSControl(t *testing.T) {
 			rejected: []string{"bad record data@1", "not a record@1", "record without type@1"}, skipped: []string{skipControl, skipControl}},
 		{what: "nothing of it", text: `{"a":1}`, rejected: []string{"not a record@1"}},
 		{what: "cut", text: head, err: "JSON document"},
+		{what: "deep", text: `{"domains":[` + strings.Repeat("[", 300) + strings.Repeat("]", 300) + `]}`, err: "nested too deep"},
+		{what: "a record too large", text: head + `{"type":"TXT","name":"a","target":"` + strings.Repeat("x", 2<<20) + `"}` + tail, rejected: []string{"not a record@1"}},
+		{what: "empty", text: ""},
 		{what: "location", text: head + `{"type":"LOC","name":"l","locversion":0,"locsize":18,"lochorizpre":22,"locvertpre":19,"loclatitude":2299997648,"loclongitude":1891505648,"localtitude":10000000}` + tail,
 			want: []string{"example.com.|l.example.com. 0 LOC 42 21 54.000 N 71 06 18.000 W 0m 1m 10000m 10m"}},
 	})

@@ -59,11 +59,24 @@ func canonicalData(typ, data, origin string) (string, bool) {
 	if _, more := p.Next(); more {
 		return "", false
 	}
-	return dataOf(rr), true
+	return dataOf(rr, typ, data), true
 }
 
-// dataOf is the data of a parsed record in the one form.
-func dataOf(rr dns.RR) string {
+// dataOf is the data of a parsed record in the one form. Data written as bytes
+// (RFC 3597 §5) of a type that is known becomes its fields, unless they do not
+// read back, as with too few bytes.
+func dataOf(rr dns.RR, typ, written string) string {
+	text := fieldText(rr)
+	if written = strings.TrimSpace(written); strings.HasPrefix(written, `\#`) {
+		if again, ok := canonicalData(typ, text, ""); !ok || again != text {
+			return escapeBytes(joinFields(written))
+		}
+	}
+	return text
+}
+
+// fieldText writes a record's fields.
+func fieldText(rr dns.RR) string {
 	switch r := rr.(type) {
 	case *dns.NS:
 		r.Ns = lowerName(r.Ns)

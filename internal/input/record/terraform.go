@@ -128,10 +128,9 @@ func (t *terraform) module(m value, depth int, done map[string]bool) error {
 
 // instance takes in one instance of a resource.
 func (t *terraform) instance(kind, address string, data bool, attributes, whole value) error {
-	attrs, ok := attributes.object()
 	switch {
 	case t.zonesOnly:
-		t.zone(kind, attrs)
+		t.zone(kind, attributes)
 		return nil
 	case data:
 		t.acct.Skip(skipDataSource)
@@ -139,7 +138,9 @@ func (t *terraform) instance(kind, address string, data bool, attributes, whole 
 	case !isTerraformRecord(kind):
 		t.acct.Skip(skipNoDNS)
 		return nil
-	case !ok:
+	}
+	attrs, ok := attributes.object()
+	if !ok {
 		t.acct.Reject(reasonNoData, whole.position())
 		return nil
 	}

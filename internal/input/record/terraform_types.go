@@ -66,18 +66,17 @@ func kindOf(resource string) *terraformKind {
 func isTerraformRecord(resource string) bool { return kindOf(resource) != nil }
 
 // zone remembers the apex of a zone by everything that records may call it.
-func (t *terraform) zone(kind string, attrs object) {
-	var apex string
+func (t *terraform) zone(kind string, attributes value) {
 	switch kind {
-	case "aws_route53_zone", "hetznerdns_zone", "hcloud_zone", "digitalocean_domain", "azurerm_dns_zone", "azurerm_private_dns_zone":
-		apex = attrs.text("name")
-	case "cloudflare_zone":
-		apex = attrs.text("zone", "name")
-	case "google_dns_managed_zone":
-		apex = attrs.text("dns_name")
-		t.remember(attrs.text("name"), apex)
+	case "aws_route53_zone", "hetznerdns_zone", "hcloud_zone", "digitalocean_domain", "azurerm_dns_zone", "azurerm_private_dns_zone",
+		"cloudflare_zone", "google_dns_managed_zone":
 	default:
 		return
+	}
+	attrs, _ := attributes.object()
+	apex := attrs.text("zone", "dns_name", "name")
+	if kind == "google_dns_managed_zone" {
+		t.remember(attrs.text("name"), apex)
 	}
 	t.remember(attrs.text("id"), apex)
 	t.remember(attrs.text("zone_id"), apex)

@@ -161,9 +161,9 @@ func (z *zoneReader) flush() error {
 }
 
 func (z *zoneReader) record(r *masterfile.Record, rr dns.RR) *picket.Record {
-	data := ""
+	typ, data := string(decode.AppendTypeName(nil, r.Type)), ""
 	if rr != nil {
-		data = dataOf(rr)
+		data = dataOf(rr, typ, r.Data)
 	} else {
 		data, _ = plainData(r.Data)
 	}
@@ -171,7 +171,7 @@ func (z *zoneReader) record(r *masterfile.Record, rr dns.RR) *picket.Record {
 	if r.File != "" {
 		source = printable(r.File) + ":" + source
 	}
-	return &picket.Record{Zone: z.apex, Name: dnsname.String(r.Owner), Type: string(decode.AppendTypeName(nil, r.Type)),
+	return &picket.Record{Zone: z.apex, Name: dnsname.String(r.Owner), Type: typ,
 		Class: string(decode.AppendClassName(nil, r.Class)), TTL: max(r.TTL, 0), Data: data, Source: source}
 }
 
