@@ -264,6 +264,14 @@ func TestCloudFields(t *testing.T) {
 				if tt.reason != "" && string(acct.first[tt.reason].Record) != tt.text {
 					t.Errorf("record %q", acct.first[tt.reason].Record)
 				}
+				if tt.reason == "" || tt.reason == reasonRoute53Line {
+					continue
+				}
+				// Wrapped, the record alone is handed over, and what comes after it is read.
+				_, acct = decodeText(t, f.decode, `{"events":[{"message":`+inJSON(tt.text)+`},{"message":`+inJSON(f.line)+`}]}`, decode.Options{})
+				if acct.accepted != 1 || acct.rejected[tt.reason] != 1 || acct.total() != 2 {
+					t.Errorf("wrapped: rejected %v, skipped %v", acct.rejected, acct.skipped)
+				}
 			}
 		})
 	}
