@@ -364,11 +364,16 @@ func FuzzSubfinder(f *testing.F) {
 func FuzzNaabu(f *testing.F) {
 	fuzz(f, Naabu, decode.Options{}, `{"host":"h","ip":"192.0.2.80","timestamp":"2026-11-20T10:15:30.5Z","port":{"Port":53,"Protocol":1}}`)
 }
-func FuzzAmass(f *testing.F)  { fuzz(f, Amass, decode.Options{}, amassV3, amassV4) }
-func FuzzNuclei(f *testing.F) { fuzz(f, Nuclei, decode.Options{}, nucleiDNS) }
-func FuzzZDNS(f *testing.F)   { fuzz(f, ZDNS, decode.Options{}, zdnsV1, zdnsV2) }
+func FuzzAmass(f *testing.F) { fuzz(f, Amass, decode.Options{}, amassV3, amassV4) }
+func FuzzNuclei(f *testing.F) {
+	fuzz(f, Nuclei, decode.Options{}, nucleiDNS, `{"info":{"tags":["a,b",1]},"type":"ssl","host":"h:1","ip":"::1"}`, `{"type":"dns","host":"a","response":";; ANSWER SECTION:\na 1 IN A 1.2.3.4\nb x"}`)
+}
+func FuzzZDNS(f *testing.F) {
+	fuzz(f, ZDNS, decode.Options{}, zdnsV1, zdnsV2, `{"data":{"servers":[{"records":[{"name":"a","type":"SOA","ns":"b","mbox":"c"}]}]}}`,
+		`{"name":"1.2.3.4","data":{"exchanges":[{"name":"m","preference":1,"ipv6_addresses":["::1"]}]}}`, `{"name":"a","status":"NXDOMAIN"}`)
+}
 func FuzzNmapXML(f *testing.F) {
-	fuzz(f, NmapXML, decode.Options{}, nmapHead+nmapUp+"</nmaprun>")
+	fuzz(f, NmapXML, decode.Options{}, nmapHead+nmapUp+"</nmaprun>", nmapHead+`<host><address addr="::1"/></host></nmaprun>`, `<nmaprun><host starttime="x"/>`, nmapHead+nmapUp[:100])
 }
 func FuzzCSV(f *testing.F) {
 	fuzz(f, CSV, decode.Options{}, "host,ip,port\na.example,192.0.2.1,5\n\"b\n.example\",,\n\"open,,\n")
@@ -409,3 +414,33 @@ func (c *counting) Accept(int64)                   { c.accepted++ }
 func (c *counting) Reject(string, picket.Position) {}
 func (c *counting) Skip(string)                    {}
 func (c *counting) Asset(*picket.Asset) error      { return nil }
+
+func FuzzDetect(f *testing.F) {
+	for _, s := range []string{amassV3, amassV4, nucleiDNS, zdnsV1, zdnsV2, nmapHead} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, detect := range []func([]byte) int{DetectAmass, DetectSubfinder, DetectNmapXML, DetectNaabu, DetectNuclei, DetectZDNS} {
+			if n := detect(b); n < 0 || n > 100 {
+				t.Fatal(n)
+			}
+		}
+	})
+}
+
+// TestDetect: each record is told by one detector alone.
+func TestDetect(t *testing.T) {
+	detectors := map[string]func([]byte) int{"amass": DetectAmass, "subfinder": DetectSubfinder, "nmap-xml": DetectNmapXML, "naabu": DetectNaabu, "nuclei": DetectNuclei, "zdns": DetectZDNS}
+	for text, want := range map[string]string{
+		amassV3: "amass", amassV4: "amass", nucleiDNS: "nuclei", zdnsV1: "zdns", zdnsV2: "zdns", nmapHead: "nmap-xml", "<!-- by hand -->\n" + nmapHead: "nmap-xml",
+		`{"host":"a.example.com","input":"example.com","source":"x"}`: "subfinder", `{"ip":"192.0.2.1","port":1,"timestamp":"x"}`: "naabu",
+		`{"host":"a","message":"b"}`: "", `{"ip":"192.0.2.1","port":1,"user":"x"}`: "", `{"name":"a","data":{"x":1}}`: "", "see <nmaprun> in the manual": "",
+		`{"name":"a","type":"A","data":"192.0.2.1"}`: "", `{"results":[{"name":"a"}]}`: "", "": "",
+	} {
+		for name, detect := range detectors {
+			if n := detect([]byte(text)); (n > 0) != (name == want) {
+				t.Errorf("%s gives %d for %.60q", name, n, text)
+			}
+		}
+	}
+}

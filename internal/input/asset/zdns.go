@@ -53,6 +53,7 @@ func ZDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Acco
 				a.Records[i].Name = a.Name
 			}
 		}
+		a.Records = slices.DeleteFunc(a.Records, func(r picket.Record) bool { return r.Name == "" })
 		for _, o := range z.own {
 			if z.ownAddr(o.name) && len(a.Addrs) < maxAddrs {
 				a.Addrs = append(a.Addrs, o.addr)

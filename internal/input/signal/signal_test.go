@@ -247,3 +247,35 @@ func FuzzALBAccess(f *testing.F) {
 func FuzzMapped(f *testing.F) {
 	fuzz(f, JSON, decode.Options{Mapping: eveMapping()}, eveLine, `{"timestamp":1,"src_ip":"1.2.3.4:5","http":"{\"hostname\":\"a\"}"}`)
 }
+
+func FuzzDetect(f *testing.F) {
+	for _, s := range []string{connHead, connJSON, noticeJS, eveLine, flowLine, iptLine, pfLine, asaLine, fortLine, webLog, albLine} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, detect := range []func([]byte) int{DetectZeekConn, DetectZeekNotice, DetectSuricataAlert, DetectVPCFlow, DetectIPTables, DetectFilterlog, DetectASA, DetectFortigate, DetectWebAccess, DetectALBAccess} {
+			if n := detect(b); n < 0 || n > 100 {
+				t.Fatal(n)
+			}
+		}
+	})
+}
+
+// TestDetect: each line is told by one detector alone, also behind others.
+func TestDetect(t *testing.T) {
+	detectors := map[string]func([]byte) int{"zeek-conn": DetectZeekConn, "zeek-notice": DetectZeekNotice, "suricata-alert": DetectSuricataAlert, "vpc-flow": DetectVPCFlow,
+		"iptables": DetectIPTables, "pf-filterlog": DetectFilterlog, "asa": DetectASA, "fortigate": DetectFortigate, "web-access": DetectWebAccess, "alb-access": DetectALBAccess}
+	for text, want := range map[string]string{
+		connHead: "zeek-conn", connJSON: "zeek-conn", noticeJS: "zeek-notice", eveLine: "suricata-alert", flowLine: "vpc-flow", iptLine: "iptables",
+		pfLine: "pf-filterlog", asaLine: "asa", fortLine: "fortigate", webLog: "web-access", albLine: "alb-access",
+		"${version} ${srcaddr} ${dstaddr} ${start}\n": "vpc-flow", "${srcaddr}\n": "", "srcaddr,dstaddr,start\n": "", "srcaddr dstaddr\n": "",
+		`{"srcaddr":"x","dstaddr":"y"}`: "", "[INFO] 192.0.2.1:50759 - 29008 \"A IN example.org. udp 41 false 4096\" NOERROR qr,rd,ra 68 0.03s\n": "",
+		"Nov 20 10:15:30 fw1 kernel: device eth0 entered promiscuous mode\n": "", "": "",
+	} {
+		for name, detect := range detectors {
+			if n := detect([]byte(text)); (n > 0) != (name == want) {
+				t.Errorf("%s gives %d for %.60q", name, n, text)
+			}
+		}
+	}
+}

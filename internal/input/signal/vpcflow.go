@@ -236,7 +236,7 @@ func DetectVPCFlow(head []byte) int {
 	score, n, hits := 0, 0, 0
 	decode.EachLine(head, func(line []byte) bool {
 		n++
-		if n == 1 && isFlowHeader(line) && (&flowReader{}).head(line) && bytes.IndexByte(line, ',') < 0 && bytes.IndexByte(line, '{') < 0 || bytes.HasPrefix(line, []byte("${")) {
+		if n == 1 && isFlowHeader(line) && !bytes.ContainsAny(line, ",;\"'=|") && (&flowReader{}).head(line) {
 			score = 95
 			return false
 		}
