@@ -110,6 +110,9 @@ func openWithin(folder, file string) (*os.File, error) {
 	return f, nil
 }
 
+// maxTemplate bounds what $GENERATE makes of a short line, in bytes a record.
+const maxTemplate = 2048
+
 // generateNames expands BIND's "$GENERATE start-stop[/step] lhs [ttl] [class] type rhs".
 func (r *Reader) generateNames(line int, span, rest []byte, at *place) {
 	start, stop, step, ok := parseSpan(string(span))
@@ -121,6 +124,10 @@ func (r *Reader) generateNames(line int, span, rest []byte, at *place) {
 	if count > r.Generate {
 		r.problem(at, line, ReasonGenerate, "$GENERATE makes %d names, and %d of the %d that a zone file may make are left: list the names instead",
 			count, r.Generate, MaxGenerated)
+		return
+	}
+	if len(rest) > maxTemplate {
+		r.problem(at, line, ReasonGenerate, "$GENERATE with %d bytes behind its range: %d at most, list the names instead", len(rest), maxTemplate)
 		return
 	}
 	r.Generate -= count
