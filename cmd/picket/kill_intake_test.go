@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -82,6 +83,7 @@ func TestKillIntake(t *testing.T) {
 		{name: "file-from-start", format: "bind-log", yaml: func(*testing.T, string) string { return "file: queries.log" }, send: appendLines},
 		{name: "http", format: "ndjson", yaml: yamlHTTP, send: pushLines},
 		{name: "kafka", format: "ndjson", yaml: yamlKafka, send: produceLines},
+		{name: "bucket", format: "ndjson", yaml: yamlBucket, send: putObjects},
 	}
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
@@ -284,5 +286,38 @@ func produceLines(ctx context.Context, t *testing.T, dir string, s *sent) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func yamlBucket(t *testing.T, dir string) string {
+	store := startS3(t, "dns")
+	if err := os.WriteFile(dir+"/endpoint", []byte(store.endpoint), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return store.yaml(dir, "dns", "") + ", poll: 1s}"
+}
+
+// putObjects puts objects of some lines each, gzipped every other time.
+func putObjects(ctx context.Context, t *testing.T, dir string, s *sent) {
+	endpoint, err := os.ReadFile(dir + "/endpoint")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	store := &s3Store{endpoint: string(endpoint)}
+	for i := 0; ctx.Err() == nil; i++ {
+		body := s.lines(40)
+		if i%2 == 1 {
+			var z bytes.Buffer
+			w := gzip.NewWriter(&z)
+			_, _ = w.Write(body)
+			_ = w.Close()
+			body = z.Bytes()
+		}
+		if err := store.put("dns", fmt.Sprintf("2026/log-%06d", i), body); err != nil {
+			t.Errorf("put: %v", err)
+			return
+		}
+		time.Sleep(40 * time.Millisecond)
 	}
 }

@@ -55,6 +55,10 @@ func (in *liveInput) start(ctx context.Context, running *sync.WaitGroup) error {
 		return in.pushed(ctx, running)
 	case in.cfg.Kafka != nil:
 		return in.consume(ctx, running)
+	case in.cfg.Bucket != nil:
+		return in.bucket(ctx, running)
+	case in.cfg.Git != nil:
+		return in.history(ctx, running)
 	}
 	return in.syslog(ctx, running)
 }

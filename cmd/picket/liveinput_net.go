@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,11 @@ import (
 )
 
 func (in *liveInput) listen(ctx context.Context, running *sync.WaitGroup, network, addr string) error {
-	l, err := transport.Listen(ctx, transport.ListenConfig{Network: network, Address: addr, Mode: 0o660, Dropped: in.desk.Drop})
+	t, err := in.serverTLS()
+	if err != nil {
+		return err
+	}
+	l, err := transport.Listen(ctx, transport.ListenConfig{Network: network, Address: addr, TLS: t, Mode: 0o660, Dropped: in.desk.Drop})
 	if err != nil {
 		return err
 	}
@@ -28,16 +33,29 @@ func (in *liveInput) listen(ctx context.Context, running *sync.WaitGroup, networ
 	return nil
 }
 
+// serverTLS is the listener's certificate, nil when it has none.
+func (in *liveInput) serverTLS() (*tls.Config, error) {
+	t := in.cfg.TLS
+	if t == nil {
+		return nil, nil
+	}
+	return transport.LoadServerTLS(t.CertFile, t.KeyFile, t.ClientCAFile)
+}
+
 func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error {
+	f, known := input.ByName(in.cfg.Format)
+	t, err := in.serverTLS()
+	if err != nil {
+		return err
+	}
 	s, err := transport.NewSyslog(ctx, transport.SyslogConfig{
-		UDP: in.cfg.SyslogUDP, TCP: in.cfg.SyslogTCP, ContentOnly: in.cfg.Format != input.Auto && in.cfg.Format != "bind-log",
-		Dropped: in.desk.Drop,
+		UDP: in.cfg.SyslogUDP, TCP: in.cfg.SyslogTCP, TLS: in.cfg.SyslogTLS, TLSConfig: t,
+		ContentOnly: known && !f.Syslog, Dropped: in.desk.Drop,
 	})
 	if err != nil {
 		return err
 	}
-	udp, tcp := s.Addrs()
-	in.d.log.Info("listening for syslog", "input", in.cfg.Name, "udp", udp, "tcp", tcp)
+	in.d.log.Info("listening for syslog", "input", in.cfg.Name, "address", in.cfg.way().place)
 	running.Go(func() {
 		in.takeConn(ctx, s, "")
 		if err := s.Close(); err != nil {
@@ -51,8 +69,12 @@ func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error 
 func (in *liveInput) pushed(ctx context.Context, running *sync.WaitGroup) error {
 	c := in.cfg.HTTP
 	keys := inHand{keys: map[string]bool{}}
+	t, err := in.serverTLS()
+	if err != nil {
+		return err
+	}
 	p, err := transport.NewPush(ctx, transport.PushConfig{
-		Address: c.Address, TokenFile: c.TokenFile, MaxBody: int64(c.MaxBodyMiB) << 20,
+		Address: c.Address, TLS: t, TokenFile: c.TokenFile, MaxBody: int64(c.MaxBodyMiB) << 20,
 		Dropped: in.desk.Drop, Failed: in.fail,
 	}, func(ctx context.Context, d *transport.Delivery) error {
 		if d.Key == "" {

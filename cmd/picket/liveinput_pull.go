@@ -135,6 +135,40 @@ func (m *messages) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// bucket takes the objects of a bucket. An object is marked in the commit that
+// makes what is in it count.
+func (in *liveInput) bucket(ctx context.Context, running *sync.WaitGroup) error {
+	c := in.cfg.Bucket
+	b, err := transport.NewBucket(ctx, transport.BucketConfig{
+		Bucket: c.Name, Prefix: c.Prefix, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.Endpoint != "",
+		CredentialsFile: c.CredentialsFile, Queue: c.Queue, Poll: c.Poll,
+		Done: func(key, etag string) bool {
+			_, err := in.desk.Marked(context.WithoutCancel(ctx), objectMark(key, etag))
+			return err == nil
+		},
+		Failed: func(key string, err error) { in.fail(fmt.Errorf("object %q: %w", key, err)) },
+	}, in.takeObject)
+	if err != nil {
+		return err
+	}
+	in.d.log.Info("reading objects", "input", in.cfg.Name, "bucket", c.Name, "prefix", c.Prefix)
+	running.Go(func() {
+		if err := b.Run(ctx); err != nil && ctx.Err() == nil {
+			in.fail(err)
+		}
+	})
+	return nil
+}
+
+func objectMark(key, etag string) string { return "object:" + key + "@" + etag }
+
+func (in *liveInput) takeObject(ctx context.Context, o *transport.Object) error {
+	_, _, err := in.takeWhole(ctx, o.Body, o.Key, nil, func(picket.InputCounts) []picket.DeliveryMark {
+		return []picket.DeliveryMark{{Key: objectMark(o.Key, o.ETag)}}
+	})
+	return err
+}
+
 // clientTLS trusts the authorities in a file, or the system's.
 func clientTLS(caFile string) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}

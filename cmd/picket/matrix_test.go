@@ -32,6 +32,8 @@ type sample struct {
 	Timezone string          `json:"timezone"`
 	Origin   string          `json:"origin"`
 	Mapping  *decode.Mapping `json:"mapping"`
+	// Syslog are the counts when each line comes as a syslog message with a time.
+	Syslog *struct{ Accepted, Rejected int64 } `json:"syslog"`
 
 	format input.Format
 	name   string
@@ -98,8 +100,10 @@ type carrier struct {
 // matrix is one daemon with an input of each format, all in the same way.
 type matrix struct {
 	c     *child
+	ip    string            // a loopback address of its own, so that its ports are
 	addrs map[string]string // by format
 	kafka *kfake.Cluster
+	s3    *s3Store
 }
 
 func anything(input.Format) bool    { return true }
@@ -138,6 +142,11 @@ func carriers() []carrier {
 		}},
 		{key: "http", takes: anything, entry: entryAddr("http: {address: %q}"), send: sendHTTP},
 		{key: "kafka", takes: anything, entry: entryKafka, send: sendKafka},
+		{key: "bucket", takes: anything, entry: entryBucket, send: func(t *testing.T, m *matrix, s *sample) {
+			if err := m.s3.put("dns", s.format.Name+"/"+s.name, s.bytes); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	}
 }
 
@@ -145,10 +154,11 @@ func carriers() []carrier {
 // counts against those that the sample says.
 func TestMatrix(t *testing.T) {
 	list := samples(t)
-	for _, w := range carriers() {
+	for n, w := range carriers() {
 		t.Run(w.key, func(t *testing.T) {
 			t.Parallel()
-			m := &matrix{c: newChild(t, ""), addrs: map[string]string{}}
+			pid := os.Getpid()
+			m := &matrix{c: newChild(t, ""), ip: fmt.Sprintf("127.%d.%d.%d", 64|pid>>8&63, pid&255, n+1), addrs: map[string]string{}}
 			var yaml strings.Builder
 			var taken []*sample
 			for _, s := range list {
@@ -160,6 +170,11 @@ func TestMatrix(t *testing.T) {
 					continue
 				}
 				yaml.WriteString(entry)
+				if s.Syslog != nil && strings.HasPrefix(w.key, "syslog") {
+					timed := *s
+					timed.Accepted, timed.Rejected = s.Syslog.Accepted, s.Syslog.Rejected
+					s = &timed
+				}
 				taken = append(taken, s)
 			}
 			text, err := os.ReadFile(m.c.config())
@@ -232,9 +247,12 @@ func entryFile(t *testing.T, m *matrix, s *sample) string {
 	return "file: " + s.format.Name + "/" + s.name
 }
 
+// addr is an address to listen on that nobody else uses.
+func (m *matrix) addr() string { return fmt.Sprintf("%s:%d", m.ip, 20000+len(m.addrs)) }
+
 func entryAddr(way string) func(*testing.T, *matrix, *sample) string {
 	return func(t *testing.T, m *matrix, s *sample) string {
-		m.addrs[s.format.Name] = freeAddr(t)
+		m.addrs[s.format.Name] = m.addr()
 		return fmt.Sprintf(way, m.addrs[s.format.Name])
 	}
 }
@@ -242,7 +260,7 @@ func entryAddr(way string) func(*testing.T, *matrix, *sample) string {
 func entryTLS(way string) func(*testing.T, *matrix, *sample) string {
 	return func(t *testing.T, m *matrix, s *sample) string {
 		cert, key := testCertificate(t, m.c.dir)
-		m.addrs[s.format.Name] = freeAddr(t)
+		m.addrs[s.format.Name] = m.addr()
 		return fmt.Sprintf(way+", tls: {cert_file: %s, key_file: %s}", m.addrs[s.format.Name], cert, key)
 	}
 }
@@ -317,5 +335,27 @@ func sendKafka(t *testing.T, m *matrix, s *sample) {
 	}
 	if err := client.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func entryBucket(t *testing.T, m *matrix, s *sample) string {
+	t.Helper()
+	if m.s3 == nil {
+		m.s3 = startS3(t, "dns")
+	}
+	return m.s3.yaml(m.c.dir, "dns", s.format.Name+"/") + ", poll: 1s}"
+}
+
+// TestMatrixComplete: each way that the configuration knows is tried, or is one
+// that makes its own content.
+func TestMatrixComplete(t *testing.T) {
+	all := inputConfig{File: "x", Unix: "x", TCP: "x", SyslogUDP: "x", SyslogTCP: "x", SyslogTLS: "x", HTTP: &httpConfig{Address: "x"},
+		Bucket: &bucketConfig{Name: "x"}, Kafka: &kafkaConfig{Topics: []string{"x"}}, Capture: &captureConfig{Interface: "x"}, Git: &gitConfig{Repository: "x"}}
+	own := []string{"capture", "git"} // TestCapture, TestGitHistory
+	for _, w := range all.ways() {
+		tried := slices.ContainsFunc(carriers(), func(c carrier) bool { return c.key == w.key })
+		if !tried && !slices.Contains(own, w.key) {
+			t.Errorf("nothing is brought by %s", w.key)
+		}
 	}
 }

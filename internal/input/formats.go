@@ -18,6 +18,9 @@ type Format struct {
 	// log, R response codes, D packet detail (flags, EDNS, denials).
 	Levels string
 	Shape  Shape
+	// Syslog says that the decoder reads the header that syslog puts before a line,
+	// for its time; where it does not, the header is taken off.
+	Syslog bool
 	// Detect looks at the first bytes (up to 64 KiB, fewer for a short file) and
 	// returns how sure it is, 0 (no) to 100 (a magic number). nil when content
 	// alone does not tell: the format is used where it is named.

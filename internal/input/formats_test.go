@@ -23,6 +23,9 @@ type formatSample struct {
 	Timezone string          `json:"timezone"`
 	Origin   string          `json:"origin"`
 	Mapping  *decode.Mapping `json:"mapping"`
+	// Syslog are the counts when each line comes as a syslog message, whose time may
+	// supply what lines lack; used where ways in are tested.
+	Syslog *struct{ Accepted, Rejected int64 } `json:"syslog"`
 
 	path  string
 	bytes []byte
