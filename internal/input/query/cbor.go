@@ -235,6 +235,12 @@ func (c *cborCursor) fail() { c.bad, c.i = true, len(c.b) }
 
 // head reads a head; tags are passed over, as none changes what C-DNS says.
 func (c *cborCursor) head() (major byte, arg uint64, endless bool) {
+	if c.i < len(c.b) { // nearly all heads are one byte
+		if x := c.b[c.i]; x&0x1f < 24 && x>>5 != cborTag {
+			c.i++
+			return x >> 5, uint64(x & 0x1f), false
+		}
+	}
 	for !c.bad {
 		var n int
 		if major, arg, endless, n = cborHead(c.b[c.i:]); n <= 0 {
