@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -262,4 +263,30 @@ func BenchmarkBindAdmin(b *testing.B) {
 
 func BenchmarkCloudTrail(b *testing.B) {
 	benchDecode(b, CloudTrail, `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/dns-admin/alice","sessionContext":{"attributes":{"mfaAuthenticated":"true"}}},"eventTime":"2026-03-01T10:00:00Z","eventSource":"route53.amazonaws.com","eventName":"ChangeResourceRecordSets","awsRegion":"us-east-1","sourceIPAddress":"192.0.2.20","userAgent":"aws-cli/2.15","requestParameters":{"hostedZoneId":"Z0EXAMPLE","changeBatch":{"changes":[{"action":"UPSERT","resourceRecordSet":{"name":"www.example.com.","type":"A","tTL":300,"resourceRecords":[{"value":"192.0.2.10"}]}}]}},"eventID":"1","recipientAccountId":"111122223333"}`)
+}
+
+// TestMemoryBounded: endless lines, names and lists do not make a decoder grow.
+func TestMemoryBounded(t *testing.T) {
+	for name, d := range map[string]Decode{"cloudtrail": CloudTrail, "cloudflare": CloudflareAudit, "gcp": GCPAudit, "azure": AzureActivity, "bind": BindAdmin, "rdap": RDAP} {
+		for _, lead := range []string{"", `{"Records":[{"a":"`, "2026-01-01T00:00:00Z client 192.0.2.1#5: update '"} {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			err := d(context.Background(), io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 9<<20)), decode.Options{}, newCounted(), nowhere{})
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; err != nil || grown > 6<<20 {
+				t.Errorf("%s after %q: %d MiB allocated, %v", name, lead, grown>>20, err)
+			}
+		}
+	}
+}
+
+// letters is a reader without end.
+type letters struct{}
+
+func (letters) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'a'
+	}
+	return len(b), nil
 }

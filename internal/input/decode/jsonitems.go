@@ -122,23 +122,25 @@ func (it *Items) leave() error {
 // which may be within a string.
 func (it *Items) drop(depth int, str, esc bool) error {
 	for depth > 0 {
-		c, err := it.ahead()
-		if err != nil {
+		if _, err := it.ahead(); err != nil {
 			return err
 		}
-		switch {
-		case esc:
-			esc = false
-		case str:
-			str, esc = c != '"' && c != '\n', c == '\\'
-		case c == '"':
-			str = true
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
+		n := 0
+		for b := it.Buf[it.At:it.End]; n < len(b) && depth > 0; n++ {
+			switch c := b[n]; {
+			case esc:
+				esc = false
+			case str:
+				str, esc = c != '"' && c != '\n', c == '\\'
+			case c == '"':
+				str = true
+			case c == '{' || c == '[':
+				depth++
+			case c == '}' || c == ']':
+				depth--
+			}
 		}
-		it.pass(1)
+		it.pass(n)
 	}
 	return nil
 }
@@ -266,7 +268,13 @@ func (it *Items) broken(n int) error {
 // within a list one value.
 func (it *Items) noObject() error {
 	n, str, esc := 0, false, false
-	for ; n < MaxLine; n++ {
+	for ; ; n++ {
+		if n >= MaxLine {
+			it.Acct.Reject(ReasonLineTooLong, it.Pos())
+			it.pass(n)
+			it.line++
+			return it.dropLine()
+		}
 		if it.At+n == it.End {
 			if it.Err != nil {
 				break

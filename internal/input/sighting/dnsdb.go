@@ -24,7 +24,7 @@ const (
 // with "succeeded" or "limited" was cut: that is an error, as what is missing
 // from it is unknown.
 func DNSDB(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.SightingSink) error {
-	d := &dnsdb{cof: newCOF(opt), opt: opt, acct: acct}
+	d := &dnsdb{cof: newCOF(opt), opt: opt, acct: acct, noted: map[string]bool{}}
 	in := decode.NewItems(ctx, r, acct)
 	for {
 		rec, err := in.Next()
@@ -49,10 +49,10 @@ func DNSDB(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Acc
 
 type dnsdb struct {
 	*cof
-	opt     decode.Options
-	acct    picket.Accounting
-	open    bool // begun and not ended
-	limited bool // the note has been given
+	opt   decode.Options
+	acct  picket.Accounting
+	open  bool // begun and not ended
+	noted map[string]bool
 }
 
 // frame reads one frame: a sighting, or an act on the stream, which it accounts
@@ -78,15 +78,10 @@ func (d *dnsdb) frame(rec []byte) (v *picket.Sighting, at int64, reason string) 
 		d.open = false
 	case "limited":
 		d.open = false
-		if d.opt.Note != nil && !d.limited {
-			d.limited = true
-			d.opt.Note("the database says that there is more than it gave: " + reasonText(msg))
-		}
+		d.note("the database says that there is more than it gave: ", msg)
 	case "failed":
 		d.open = false
-		if d.opt.Note != nil {
-			d.opt.Note("the database says that the query failed: " + reasonText(msg))
-		}
+		d.note("the database says that the query failed: ", msg)
 		return nil, 0, reasonFailed
 	default:
 		if len(bytes.Trim(rec, "{} \t\r\n")) > 0 {
@@ -99,11 +94,17 @@ func (d *dnsdb) frame(rec []byte) (v *picket.Sighting, at int64, reason string) 
 	return nil, 0, ""
 }
 
-func reasonText(msg []byte) string {
-	if len(msg) == 0 {
-		return "no reason given"
+// note tells a reader, once for each kind, what the database said.
+func (d *dnsdb) note(what string, msg []byte) {
+	if d.opt.Note == nil || d.noted[what] {
+		return
 	}
-	return decode.Text(msg[:min(len(msg), 200)])
+	d.noted[what] = true
+	text := "no reason given"
+	if len(msg) > 0 {
+		text = decode.Text(msg[:min(len(msg), 200)])
+	}
+	d.opt.Note(what + text)
 }
 
 // DetectDNSDB looks for frames.

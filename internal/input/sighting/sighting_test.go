@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -354,4 +355,30 @@ func BenchmarkDNSDB(b *testing.B) {
 
 func BenchmarkCertStream(b *testing.B) {
 	benchDecode(b, CertStream, `{"message_type":"certificate_update","data":{"update_type":"X509LogEntry","leaf_cert":{"subject":{"aggregated":"/CN=example.com","CN":"example.com"},"extensions":{"subjectAltName":"DNS:example.com"},"not_before":1772323200,"not_after":1780099199,"serial_number":"0A1B2C","all_domains":["example.com","www.example.com"]},"seen":1772326800.25,"source":{"url":"ct.example.net/","name":"Heron"}}}`+"\n")
+}
+
+// TestMemoryBounded: endless lines, names and lists do not make a decoder grow.
+func TestMemoryBounded(t *testing.T) {
+	for name, d := range map[string]Decode{"cof": COF, "dnsdb": DNSDB, "crtsh": CrtSh, "certspotter": CertSpotter, "certstream": CertStream} {
+		for _, lead := range []string{"", `{"rrname":"`, `{"a":[[`} {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			err := d(context.Background(), io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 9<<20)), decode.Options{}, new(counting), nowhere{})
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; err != nil || grown > 6<<20 {
+				t.Errorf("%s after %q: %d MiB allocated, %v", name, lead, grown>>20, err)
+			}
+		}
+	}
+}
+
+// letters is a reader without end.
+type letters struct{}
+
+func (letters) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = 'a'
+	}
+	return len(b), nil
 }
