@@ -110,8 +110,11 @@ func openWithin(folder, file string) (*os.File, error) {
 	return f, nil
 }
 
-// maxTemplate bounds what $GENERATE makes of a short line, in bytes a record.
-const maxTemplate = 2048
+// Bounds of what $GENERATE makes of a short line, in bytes.
+const (
+	maxTemplate = 512  // behind the range
+	maxMade     = 1024 // of one record
+)
 
 // generateNames expands BIND's "$GENERATE start-stop[/step] lhs [ttl] [class] type rhs".
 func (r *Reader) generateNames(line int, span, rest []byte, at *place) {
@@ -138,6 +141,10 @@ func (r *Reader) generateNames(line int, span, rest []byte, at *place) {
 		text, err2 := expand(nil, record, i)
 		if err != nil || err2 != nil {
 			r.problem(at, line, ReasonGenerate, "$GENERATE: %v", firstError(err, err2))
+			return
+		}
+		if len(text) > maxMade {
+			r.problem(at, line, ReasonGenerate, "$GENERATE makes a record of %d bytes: %d at most, list the names instead", len(text), maxMade)
 			return
 		}
 		owner, _, problem := resolve(name, at)

@@ -64,7 +64,8 @@ func TestReader(t *testing.T) {
 		{"include without folder", "$INCLUDE f\n", "x", []string{`1: $INCLUDE not followed: false ""`}},
 		{"generate", "$GENERATE 1-2 h$ A 192.0.2.$\n$GENERATE 1-9 i$ A 192.0.2.$\n", "x",
 			[]string{"$GENERATE", "1: h1.x. -1 1 A 192.0.2.1", "1: h2.x. -1 1 A 192.0.2.2", `2: bad $GENERATE: false ""`}},
-		{"long template", "$GENERATE 1-2 h$ TXT " + strings.Repeat("x", 2048) + "\n", "x", []string{`1: bad $GENERATE: false ""`}},
+		{"long template", "$GENERATE 1-2 h$ TXT " + strings.Repeat("x", 512) + "\n", "x", []string{`1: bad $GENERATE: false ""`}},
+		{"long record", "$GENERATE 10000-10002 h TXT " + strings.Repeat("$ ", 220) + "\n", "x", []string{"$GENERATE", `1: bad $GENERATE: false ""`}},
 		{"given back", "a TXT (\nb A 192.0.2.1\n", "x", []string{`1: quote or parenthesis not closed: true "a TXT ("`, "2: b.x. -1 1 A 192.0.2.1"}},
 	} {
 		if got := read(t, tc.text, tc.origin).lines; !slices.Equal(got, tc.want) {
