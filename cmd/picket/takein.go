@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +35,18 @@ func (in *liveInput) options(name string) decode.Options {
 	return opt
 }
 
+// optionsKey is the same when a decoder makes the same of the same bytes: with other
+// options, or another Picket, a record that was rejected may be accepted.
+func (in *liveInput) optionsKey(fm input.Format) string {
+	c := &in.cfg
+	b, err := json.Marshal([]any{version(), fm.Name, c.Timezone, c.DateOrder, c.Origin, c.FrontEnd, c.Mapping})
+	if err != nil {
+		return "" // it is plain data
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
 // takeFile takes in one generation of a followed file, or one document.
 func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) error {
 	key := "file:" + f.Path()
@@ -54,11 +68,15 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 	}
 	in.use(fm)
 	cfg := intake.StreamConfig{Name: f.Path(), Format: fm.Name}
+	options := in.optionsKey(fm)
 	if same {
 		cfg.Skip = was.Done
+		if was.Options != options {
+			cfg.SkipAny, options = true, ""
+		}
 	}
 	s := in.desk.Stream(cfg)
-	pl := &filePlace{key: key, file: f, format: fm, stream: s, base: begin, begin: begin}
+	pl := &filePlace{key: key, file: f, format: fm, options: options, stream: s, base: begin, begin: begin}
 	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
 		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
 	}
@@ -94,6 +112,8 @@ type bookmark struct {
 	transport.Position
 	Format string             `json:"format"`
 	Done   picket.InputCounts `json:"done"` // of what lies behind the offset, counted already
+	// Options is what Done was decoded with; "" when that was not the same all the time.
+	Options string `json:"options,omitempty"`
 }
 
 func (in *liveInput) bookmark(key string) (p bookmark, known bool, err error) {
@@ -111,13 +131,14 @@ func (in *liveInput) bookmark(key string) (p bookmark, known bool, err error) {
 // are resumed at the end of the last one that is accounted for. All others are
 // read again from the beginning, and as many pass as had been counted.
 type filePlace struct {
-	key    string
-	file   *transport.FollowedFile
-	format input.Format
-	stream *intake.Stream
-	begin  int64              // where reading began
-	base   int64              // where it is resumed
-	before picket.InputCounts // the stream's total at base
+	key     string
+	file    *transport.FollowedFile
+	format  input.Format
+	options string
+	stream  *intake.Stream
+	begin   int64              // where reading began
+	base    int64              // where it is resumed
+	before  picket.InputCounts // the stream's total at base
 }
 
 // at implements what intake.NewCutter wants to know.
@@ -130,7 +151,7 @@ func (p *filePlace) at(clean int64) map[string][]byte {
 	done := total.Clone()
 	done.Sub(&p.before)
 	pos.Offset = p.base
-	b, err := json.Marshal(bookmark{Position: pos, Format: p.format.Name, Done: done})
+	b, err := json.Marshal(bookmark{Position: pos, Format: p.format.Name, Done: done, Options: p.options})
 	if err != nil {
 		return nil // it is plain data
 	}

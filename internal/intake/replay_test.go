@@ -220,3 +220,49 @@ type refusing struct{ err error }
 func (r refusing) Query(*picket.Query) error { return r.err }
 func (refusing) Begin(picket.Origin)         {}
 func (refusing) Wait(context.Context) error  { return nil }
+
+// TestSkip: a file is read again from its beginning. What has been counted passes,
+// and the total that is stored with the position holds it even when reading ends
+// before it was passed.
+func TestSkip(t *testing.T) {
+	counted := picket.InputCounts{Accepted: 1, Rejected: map[string]int64{"bad date": 2}, Skipped: map[string]int64{"comment": 1}}
+	for _, tt := range []struct {
+		name  string
+		any   bool
+		dates bool // the records with dates can be read now
+	}{{"as before", false, false}, {"with other options", true, true}, {"with other options that change nothing", true, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &memory{}
+			d, err := NewHouse(m, 0, nil, nil).Desk(t.Context(), "log", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := d.Stream(StreamConfig{Skip: counted, SkipAny: tt.any})
+			s.Skip("comment")
+			if got := s.Total(); s.Dirty() || got.Received() != 3 || got.Skipped["comment"] != 1 {
+				t.Errorf("total %+v in the midst of passing; want %+v", got, counted)
+			}
+			for range 2 {
+				if tt.dates {
+					s.Accept(1)
+				} else {
+					s.Reject("bad date", picket.Position{Record: []byte("x")})
+				}
+			}
+			s.Accept(2)
+			if s.Dirty() {
+				t.Error("what was counted before counts again")
+			}
+			s.Accept(3) // new
+			s.Skip("comment")
+			if err := s.Commit(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			wantCounts(t, "at the end", m, d, 1, nil, map[string]int64{"comment": 1})
+			if got := s.Total(); got.Received() != 4 || got.Skipped["comment"] != 2 || len(m.kept) != 0 {
+				t.Errorf("total %+v, kept %d", got, len(m.kept))
+			}
+			s.Close()
+		})
+	}
+}

@@ -27,6 +27,10 @@ type StreamConfig struct {
 	// Skip is what an earlier reading of the same bytes has counted already: as many
 	// records of each outcome pass without counting.
 	Skip picket.InputCounts
+	// SkipAny says that the earlier reading was done with other options, which may have
+	// made something else of a record: as many records pass as there are in Skip,
+	// the first ones, whatever comes of them now.
+	SkipAny bool
 }
 
 // Stream is one run of bytes on its way in. It is the Accounting and the Sink of
@@ -42,17 +46,21 @@ type Stream struct {
 	kept     []picket.QuarantinedRecord
 	keptSize int
 	skip     picket.InputCounts
+	skipAny  int64
 	drop     bool // what was accepted last is not counted and goes nowhere
 	err      error
 
 	mu    sync.Mutex
 	delta picket.InputCounts // since the last commit
-	total picket.InputCounts // since the stream's beginning, what was skipped over included
+	total picket.InputCounts // since the stream's beginning, Skip included
 }
 
 // Stream opens a stream. It must be ended by Close or Abandon.
 func (d *Desk) Stream(cfg StreamConfig) *Stream {
-	s := &Stream{desk: d, cfg: cfg, skip: cfg.Skip.Clone()}
+	s := &Stream{desk: d, cfg: cfg, skip: cfg.Skip.Clone(), total: cfg.Skip.Clone()}
+	if cfg.SkipAny {
+		s.skipAny, s.skip = outcomes(&s.skip), picket.InputCounts{}
+	}
 	d.mu.Lock()
 	d.pending[s] = struct{}{}
 	d.mu.Unlock()
@@ -62,16 +70,39 @@ func (d *Desk) Stream(cfg StreamConfig) *Stream {
 // Format says what format the stream turned out to have.
 func (s *Stream) Format(name string) { s.cfg.Format = name }
 
+// outcomes is how many records are accounted for.
+func outcomes(c *picket.InputCounts) int64 {
+	n := c.Accepted
+	for _, m := range []map[string]int64{c.Rejected, c.Skipped} {
+		for _, k := range m {
+			n += k
+		}
+	}
+	return n
+}
+
+// passes reports whether a record has been counted before, and passes.
+func (s *Stream) passes() bool {
+	if s.skipAny == 0 {
+		return false
+	}
+	s.skipAny--
+	return true
+}
+
 // Accept implements picket.Accounting.
 func (s *Stream) Accept(t int64) {
 	s.mu.Lock()
-	count(&s.total, t)
+	defer s.mu.Unlock()
+	if s.drop = s.passes(); s.drop {
+		return
+	}
 	if s.drop = s.skip.Accepted > 0; s.drop {
 		s.skip.Accepted--
-	} else {
-		count(&s.delta, t)
+		return
 	}
-	s.mu.Unlock()
+	count(&s.total, t)
+	count(&s.delta, t)
 }
 
 func count(c *picket.InputCounts, t int64) {
@@ -93,11 +124,14 @@ func (s *Stream) Reject(reason string, at picket.Position) {
 func (s *Stream) reject(q picket.QuarantinedRecord) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	bump(&s.total.Rejected, q.Reason)
+	if s.passes() {
+		return
+	}
 	if s.skip.Rejected[q.Reason] > 0 {
 		s.skip.Rejected[q.Reason]--
 		return
 	}
+	bump(&s.total.Rejected, q.Reason)
 	// It is kept under the reason that it counts under, so that it can be taken out again.
 	q.Reason = bump(&s.delta.Rejected, q.Reason)
 	if len(q.Record) == 0 || len(q.Record) > keepRecordSize || len(s.kept) >= keepRecords || s.keptSize+len(q.Record) > keepBytes {
@@ -112,11 +146,14 @@ func (s *Stream) reject(q picket.QuarantinedRecord) {
 func (s *Stream) Skip(reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	bump(&s.total.Skipped, reason)
+	if s.passes() {
+		return
+	}
 	if s.skip.Skipped[reason] > 0 {
 		s.skip.Skipped[reason]--
 		return
 	}
+	bump(&s.total.Skipped, reason)
 	bump(&s.delta.Skipped, reason)
 }
 
@@ -135,7 +172,8 @@ func bump(m *map[string]int64, reason string) string {
 	return reason
 }
 
-// Total is what became of all records since the stream's beginning.
+// Total is what became of all records since the stream's beginning, Skip included,
+// even where it has not been read past yet.
 func (s *Stream) Total() picket.InputCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
