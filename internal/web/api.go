@@ -56,12 +56,28 @@ type zoneBody struct {
 	Retired  int    `json:"retired" doc:"Names known to have existed once"`
 }
 
+// inputBody is picket.SourceStatus as the API shows it.
+type inputBody struct {
+	Name      string           `json:"name"`
+	Format    string           `json:"format" doc:"As content or the configuration tells; auto until something has come"`
+	Transport string           `json:"transport"`
+	Kind      picket.Kind      `json:"kind,omitempty" doc:"Of telemetry: query, record, sighting, admin-event, asset or signal"`
+	Received  int64            `json:"received" doc:"accepted, rejected and dropped together: all that ever came, restarts included"`
+	Accepted  int64            `json:"accepted" doc:"Records that yielded telemetry"`
+	Rejected  map[string]int64 `json:"rejected" doc:"By reason: could not be read; kept in the quarantine as far as its bounds allow"`
+	Skipped   map[string]int64 `json:"skipped" doc:"By reason: no telemetry of the kind, and therefore not in received"`
+	Dropped   map[string]int64 `json:"dropped" doc:"By reason: lost before anybody looked at them"`
+	LastEvent time.Time        `json:"last_event" doc:"Event time of the newest accepted record; year 1 when there is none"`
+	Notes     []string         `json:"notes" doc:"What was assumed in reading"`
+	Error     string           `json:"error,omitempty" doc:"What is wrong now"`
+}
+
 type watchedBody struct {
-	Zones     []zoneBody            `json:"zones"`
-	Inputs    []picket.SourceStatus `json:"inputs"`
-	Detectors []string              `json:"detectors"`
-	Started   time.Time             `json:"started"`
-	Notes     []string              `json:"notes" doc:"Gaps and degradations: what silence does not cover"`
+	Zones     []zoneBody  `json:"zones"`
+	Inputs    []inputBody `json:"inputs"`
+	Detectors []string    `json:"detectors"`
+	Started   time.Time   `json:"started"`
+	Notes     []string    `json:"notes" doc:"Gaps and degradations: what silence does not cover"`
 }
 
 type watchedOutput struct{ Body watchedBody }
@@ -86,6 +102,7 @@ func (c *Console) addAPI() {
 	huma.Register(api, op("list-findings", "/api/findings", "List findings"), c.apiFindings)
 	huma.Register(api, op("get-finding", "/api/findings/{id}", "Get one finding"), c.apiFinding)
 	huma.Register(api, op("get-watched", "/api/watched", "Say what is being watched"), c.apiWatched)
+	huma.Register(api, op("list-quarantine", "/api/quarantine", "List rejected records that are kept"), c.apiQuarantine)
 	c.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such resource.")
 	})
@@ -136,7 +153,13 @@ func (c *Console) apiWatched(ctx context.Context, _ *struct{}) (*watchedOutput, 
 		zones[i] = zoneBody{Name: z.Name, Inferred: z.Inferred, Reverse: z.Reverse, Signed: z.Signed,
 			NSEC3: z.NSEC3, Wildcard: z.Wildcard, Live: z.Live, Retired: z.Retired}
 	}
-	return &watchedOutput{watchedBody{Zones: zones, Inputs: notNil(w.Inputs), Detectors: notNil(w.Detectors),
+	inputs := make([]inputBody, len(w.Inputs))
+	for i, s := range w.Inputs {
+		inputs[i] = inputBody{Name: s.Name, Format: s.Format, Transport: s.Transport, Kind: s.Kind, Received: s.Received, Accepted: s.Accepted,
+			Rejected: notNilMap(s.Rejected), Skipped: notNilMap(s.Skipped), Dropped: notNilMap(s.Dropped), LastEvent: s.LastEvent,
+			Notes: notNil(s.Notes), Error: s.Error}
+	}
+	return &watchedOutput{watchedBody{Zones: zones, Inputs: inputs, Detectors: notNil(w.Detectors),
 		Started: w.Started, Notes: notNil(w.Notes)}}, nil
 }
 
@@ -171,6 +194,13 @@ func notNil[T any](s []T) []T {
 		return []T{}
 	}
 	return s
+}
+
+func notNilMap(m map[string]int64) map[string]int64 {
+	if m == nil {
+		return map[string]int64{}
+	}
+	return m
 }
 
 // writeJSON writes JSON in US-ASCII alone: names are hostile, and neither a

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -72,6 +73,11 @@ func TestAPIKeepsHostileNamesUnchanged(t *testing.T) {
 		getJSON[problem](t, c, "/api/findings/"+url.PathEscape("none"+h), 404)
 	}
 	getJSON[watchedBody](t, c, "/api/watched", 200)
+	for i, q := range getJSON[quarantineBody](t, c, "/api/quarantine?record=true", 200).Records {
+		if string(q.Record) != hostileTexts[i] || q.Size != len(hostileTexts[i]) {
+			t.Errorf("quarantined record %q, want %q", q.Record, hostileTexts[i])
+		}
+	}
 	if got := getJSON[findingsBody](t, c, "/api/findings", 200); got.Total != len(hostileTexts) {
 		t.Errorf("%d findings", got.Total)
 	}
@@ -79,8 +85,45 @@ func TestAPIKeepsHostileNamesUnchanged(t *testing.T) {
 
 func TestAPIWatched(t *testing.T) {
 	got := getJSON[watchedBody](t, newTestConsole(t, sample()), "/api/watched", 200)
-	if len(got.Zones) != 6 || got.Zones[0].Name != "example.com." || got.Zones[0].Retired != 108 || len(got.Inputs) != 4 || len(got.Notes) != 2 {
+	if len(got.Zones) != 6 || got.Zones[0].Name != "example.com." || got.Zones[0].Retired != 108 || len(got.Inputs) != 5 || len(got.Notes) != 2 {
 		t.Errorf("watched %+v", got)
+	}
+	in := got.Inputs[3]
+	if in.Kind != picket.KindQuery || in.Received != 7718104 || in.Dropped["queue full"] != 16884 || in.Rejected == nil || in.Notes == nil {
+		t.Errorf("input %+v", in)
+	}
+	if n := got.Inputs[1].Notes; len(n) != 1 {
+		t.Errorf("notes %q", n)
+	}
+}
+
+func TestAPIQuarantine(t *testing.T) {
+	f := sample()
+	for i := range 120 {
+		f.kept = append(f.kept, picket.QuarantinedRecord{ID: int64(i + 1), Input: []string{"log", "tap"}[i%2], Format: "bind-log", Reason: "bad name",
+			Line: int64(i), Time: testNow, Record: bytes.Repeat([]byte{0xff}, 64<<10)})
+	}
+	c := newTestConsole(t, f)
+	for query, want := range map[string]struct {
+		n    int
+		next int64
+	}{
+		"": {100, 100}, "?limit=1000": {120, 0}, "?after=110": {10, 0}, "?input=log": {60, 0}, "?input=log&limit=3&after=4": {3, 9}, "?input=none": {0, 0},
+		"?record=true": {64, 64}, // 4 MiB
+	} {
+		got := getJSON[quarantineBody](t, c, "/api/quarantine"+query, 200)
+		if len(got.Records) != want.n || got.Next != want.next {
+			t.Errorf("%q: %d records, next %d; want %d, %d", query, len(got.Records), got.Next, want.n, want.next)
+		}
+		for _, q := range got.Records {
+			if q.Size != 64<<10 || (len(q.Record) > 0) != (query == "?record=true") {
+				t.Fatalf("%q: size %d with %d bytes", query, q.Size, len(q.Record))
+			}
+		}
+	}
+	none := newTestConsole(t, sample(), func(o *Options) { o.Quarantine = nil })
+	if body := get(t, none, "/api/quarantine").Body.String(); body != `{"records":[]}`+"\n" {
+		t.Errorf("without a quarantine: %s", body)
 	}
 }
 
@@ -89,6 +132,7 @@ func TestAPIProblems(t *testing.T) {
 	for u, status := range map[string]int{
 		"/api/findings?limit=0": 422, "/api/findings?limit=1001": 422, "/api/findings?offset=-1": 422, "/api/findings?min_severity=odd": 422,
 		"/api/findings?since=yesterday": 422, "/api/findings?colour=red": 422, "/api/findings/none": 404, "/api/nowhere": 404,
+		"/api/quarantine?limit=1001": 422, "/api/quarantine?after=-1": 422, "/api/quarantine?release=1": 422,
 	} {
 		p := getJSON[problem](t, c, u, status)
 		if p.Status != status || p.Title != http.StatusText(status) || p.Detail == "" {
@@ -107,7 +151,7 @@ func TestOpenAPI(t *testing.T) {
 	if err := json.Unmarshal(doc, &d); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(d.OpenAPI, "3.1") || d.Info.Version != "0.9.0" || len(d.Paths) != 3 {
+	if !strings.HasPrefix(d.OpenAPI, "3.1") || d.Info.Version != "0.9.0" || len(d.Paths) != 4 {
 		t.Errorf("OpenAPI %q, version %q, %d paths", d.OpenAPI, d.Info.Version, len(d.Paths))
 	}
 	var names []string

@@ -28,6 +28,7 @@ type fake struct {
 	findings []picket.StoredFinding
 	revision int64
 	watched  picket.Watched
+	kept     []picket.QuarantinedRecord
 	err      error
 }
 
@@ -86,9 +87,21 @@ func (f *fake) Watched(context.Context) (picket.Watched, error) {
 	return f.watched, f.err
 }
 
+func (f *fake) Quarantined(_ context.Context, input string, after int64, limit int) ([]picket.QuarantinedRecord, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []picket.QuarantinedRecord
+	for _, q := range f.kept {
+		if (input == "" || input == q.Input) && q.ID > after && len(list) < limit {
+			list = append(list, q)
+		}
+	}
+	return list, f.err
+}
+
 func newTestConsole(t *testing.T, f *fake, change ...func(*Options)) *Console {
 	t.Helper()
-	o := Options{Findings: f, Watch: f, Version: "0.9.0", Now: func() time.Time { return testNow }, Poll: 10 * time.Millisecond}
+	o := Options{Findings: f, Watch: f, Quarantine: f, Version: "0.9.0", Now: func() time.Time { return testNow }, Poll: 10 * time.Millisecond}
 	for _, c := range change {
 		c(&o)
 	}
@@ -193,12 +206,15 @@ func sampleWatched() picket.Watched {
 			{ID: 6, Name: "brand-campaign.example.", Inferred: true},
 		},
 		Inputs: []picket.SourceStatus{
-			{Name: "ns1 dnstap", Format: "dnstap", Transport: "unix socket", Accepted: 48210933, Rejected: map[string]int64{"truncated message": 12},
+			{Name: "ns1 dnstap", Format: "dnstap", Kind: picket.KindQuery, Transport: "unix", Received: 48210945, Accepted: 48210933, Rejected: map[string]int64{"truncated message": 12},
 				Skipped: map[string]int64{"not an authoritative message": 96410}, LastEvent: testNow.Add(-2 * time.Second)},
-			{Name: "ns2 query log", Format: "bind", Transport: "file tail", Accepted: 21884012, Rejected: map[string]int64{"bad address": 3, "unknown line": 41},
-				Skipped: map[string]int64{"other log category": 18022}, LastEvent: testNow.Add(-9 * time.Second)},
-			{Name: "route 53 bucket", Format: "route53", Transport: "bucket", Accepted: 90122, LastEvent: testNow.Add(-3 * time.Hour)},
-			{Name: "edge syslog", Format: "knot", Transport: "syslog", Error: "listen udp 192.0.2.10:514: address already in use"},
+			{Name: "ns2 query log", Format: "bind-log", Kind: picket.KindQuery, Transport: "file", Received: 21884056, Accepted: 21884012, Rejected: map[string]int64{"bad address": 3, "unknown line": 41},
+				Skipped: map[string]int64{"other log category": 18022}, LastEvent: testNow.Add(-9 * time.Second),
+				Notes: []string{"times carry no zone and are read as UTC; say which with the timezone setting"}},
+			{Name: "certificate log", Format: "crtsh", Kind: picket.KindSighting, Transport: "bucket", Received: 90122, Accepted: 90122, LastEvent: testNow.Add(-3 * time.Hour)},
+			{Name: "core syslog", Format: "unbound-log", Kind: picket.KindQuery, Transport: "syslog-udp", Received: 7718104, Accepted: 7701220, Dropped: map[string]int64{"queue full": 16884},
+				LastEvent: testNow.Add(-4 * time.Second)},
+			{Name: "edge syslog", Format: "knot-log", Kind: picket.KindQuery, Transport: "syslog-udp", Error: "listen udp 192.0.2.10:514: address already in use"},
 		},
 		Started: testNow.Add(-93 * time.Hour),
 		Notes: []string{
@@ -242,7 +258,8 @@ func hostile() *fake {
 		}})
 		f.watched.Zones = append(f.watched.Zones, picket.Zone{Name: h})
 		f.watched.Inputs = append(f.watched.Inputs, picket.SourceStatus{Name: h, Format: h, Transport: h, Error: h,
-			Rejected: map[string]int64{h: 1}, Skipped: map[string]int64{h: 1}})
+			Kind: picket.Kind(h), Notes: []string{h}, Rejected: map[string]int64{h: 1}, Skipped: map[string]int64{h: 1}, Dropped: map[string]int64{h: 1}})
+		f.kept = append(f.kept, picket.QuarantinedRecord{ID: int64(i + 1), Input: h, Stream: h, Format: h, Reason: h, Time: testNow, Record: []byte(h)})
 		f.watched.Detectors = append(f.watched.Detectors, h)
 		f.watched.Notes = append(f.watched.Notes, h)
 	}

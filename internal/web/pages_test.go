@@ -262,14 +262,16 @@ func TestFindingPage(t *testing.T) {
 func TestWatchedPage(t *testing.T) {
 	page := text(t, get(t, newTestConsole(t, sample()), "/watched").Body.String())
 	wantText(t, page, "Signed, NSEC3", "Inferred from traffic", "not known", "Reverse", "48 210 933", "41 unknown line", "address already in use",
-		"Failing", "Quiet", "brand-campaign.example.", "Walking the zone by NSEC nsec-walk", "Known gaps")
+		"Failing", "Quiet", "brand-campaign.example.", "Walking the zone by NSEC nsec-walk", "Known gaps",
+		"Received 21 884 056", "Dropped 16 884", "16 884 queue full", "queries · unbound-log · syslog-udp", "sightings · crtsh · bucket",
+		"times carry no zone and are read as UTC")
 }
 
 func TestStoreFailure(t *testing.T) {
 	f := sample()
 	f.fail(errors.New("secret path /var/lib/x"))
 	c := newTestConsole(t, f)
-	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/api/findings", "/api/watched", "/api/findings/" + f.findings[0].ID} {
+	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/api/findings", "/api/watched", "/api/quarantine", "/api/findings/" + f.findings[0].ID} {
 		if w := get(t, c, u); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: status %d, body %.200s", u, w.Code, w.Body)
 		}

@@ -33,14 +33,20 @@ type coverage struct {
 }
 
 type inputView struct {
-	Name, Format, Transport string
-	Accepted                string
-	Rejected, Skipped       []reason
-	RejectedAll, SkippedAll string
-	Last                    stamp
-	Error                   string
-	State                   string // ok, quiet, waiting, failing
-	StateWords              string
+	Name, Format, Transport, Kind string
+	Received, Accepted            string
+	Rejected, Skipped, Dropped    outcome
+	Notes                         []string
+	Last                          stamp
+	Error                         string
+	State                         string // ok, quiet, waiting, failing
+	StateWords                    string
+}
+
+// outcome is what became of some of an input's records, in all and by reason.
+type outcome struct {
+	All     string
+	Reasons []reason
 }
 
 type reason struct{ Why, Count string }
@@ -157,12 +163,14 @@ func (c *Console) newCoverage(w picket.Watched) coverage {
 
 func (c *Console) newInputView(s picket.SourceStatus) inputView {
 	v := inputView{
-		Name: visible(s.Name), Format: visible(s.Format), Transport: visible(s.Transport),
-		Accepted: count(s.Accepted), Last: c.stampNow(s.LastEvent), Error: visible(s.Error),
+		Name: visible(s.Name), Format: visible(s.Format), Transport: visible(s.Transport), Kind: telemetryOf(s.Kind),
+		Received: count(s.Received), Accepted: count(s.Accepted), Rejected: newOutcome(s.Rejected), Skipped: newOutcome(s.Skipped),
+		Dropped: newOutcome(s.Dropped), Last: c.stampNow(s.LastEvent), Error: visible(s.Error),
 		State: "ok", StateWords: "Receiving",
 	}
-	v.Rejected, v.RejectedAll = reasons(s.Rejected)
-	v.Skipped, v.SkippedAll = reasons(s.Skipped)
+	for _, n := range s.Notes {
+		v.Notes = append(v.Notes, visible(n))
+	}
 	switch {
 	case s.Error != "":
 		v.State, v.StateWords = "failing", "Failing"
@@ -174,8 +182,27 @@ func (c *Console) newInputView(s picket.SourceStatus) inputView {
 	return v
 }
 
-// reasons lists counts by reason, largest first, and their sum.
-func reasons(m map[string]int64) ([]reason, string) {
+// telemetryOf says what an input tells of, in the plural.
+func telemetryOf(k picket.Kind) string {
+	switch k {
+	case picket.KindQuery:
+		return "queries"
+	case picket.KindRecord:
+		return "zone records"
+	case picket.KindSighting:
+		return "sightings"
+	case picket.KindAdminEvent:
+		return "administrative events"
+	case picket.KindAsset:
+		return "assets"
+	case picket.KindSignal:
+		return "signals"
+	}
+	return visible(string(k))
+}
+
+// newOutcome lists counts by reason, largest first, and their sum.
+func newOutcome(m map[string]int64) outcome {
 	keys := make([]string, 0, len(m))
 	var sum int64
 	for k, n := range m {
@@ -185,9 +212,9 @@ func reasons(m map[string]int64) ([]reason, string) {
 	slices.SortFunc(keys, func(a, b string) int {
 		return cmp.Or(cmp.Compare(m[b], m[a]), cmp.Compare(a, b))
 	})
-	list := make([]reason, len(keys))
-	for i, k := range keys {
-		list[i] = reason{Why: visible(k), Count: count(m[k])}
+	o := outcome{All: count(sum)}
+	for _, k := range keys {
+		o.Reasons = append(o.Reasons, reason{Why: visible(k), Count: count(m[k])})
 	}
-	return list, count(sum)
+	return o
 }

@@ -16,9 +16,11 @@ type Options struct {
 	Findings picket.FindingQuerier // required
 	Watch    picket.Watcher        // required
 	Metrics  http.Handler          // serves /metrics; nil means there is none
-	Log      *slog.Logger          // nil discards
-	Version  string                // shown in the footer and the OpenAPI document
-	Now      func() time.Time      // nil means time.Now
+	// Quarantine is listed by the API; nil means that nothing is kept.
+	Quarantine Quarantine
+	Log        *slog.Logger     // nil discards
+	Version    string           // shown in the footer and the OpenAPI document
+	Now        func() time.Time // nil means time.Now
 
 	// Hosts are the names, without port, under which the console may be reached
 	// besides the loopback ones: a request with another Host is refused, so that
@@ -34,30 +36,32 @@ type Options struct {
 // Console serves the console and the API. Close it, or shut down the server
 // that Server made, to end the streams.
 type Console struct {
-	findings picket.FindingQuerier
-	watch    picket.Watcher
-	log      *slog.Logger
-	version  string
-	now      func() time.Time
-	hosts    map[string]bool
-	assets   map[string]asset
-	pages    *pages
-	streams  *hub
-	mux      *http.ServeMux
+	findings   picket.FindingQuerier
+	watch      picket.Watcher
+	quarantine Quarantine
+	log        *slog.Logger
+	version    string
+	now        func() time.Time
+	hosts      map[string]bool
+	assets     map[string]asset
+	pages      *pages
+	streams    *hub
+	mux        *http.ServeMux
 }
 
 // New returns a Console over the two roles. It starts nothing: the store is
 // polled only while somebody listens on /events.
 func New(o Options) *Console {
 	c := &Console{
-		findings: o.Findings,
-		watch:    o.Watch,
-		log:      o.Log,
-		version:  o.Version,
-		now:      o.Now,
-		hosts:    map[string]bool{},
-		assets:   loadAssets(),
-		mux:      http.NewServeMux(),
+		findings:   o.Findings,
+		watch:      o.Watch,
+		quarantine: o.Quarantine,
+		log:        o.Log,
+		version:    o.Version,
+		now:        o.Now,
+		hosts:      map[string]bool{},
+		assets:     loadAssets(),
+		mux:        http.NewServeMux(),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
