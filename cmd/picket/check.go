@@ -1,16 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"github.com/picket-dns/picket/internal/input"
 )
 
 func checkCommand(std streams) *cobra.Command {
@@ -19,17 +17,18 @@ func checkCommand(std streams) *cobra.Command {
 		Use:   "check",
 		Short: "Check configuration, telemetry and permissions",
 		Long: `Check reads the configuration and everything it names, and says what is wrong and
-where. It changes nothing. It exits 0 when picket run would work, 1 when something
-would not, 2 when the configuration itself is wrong.`,
+where; then, for each input, exactly what has come in so far. It changes nothing and
+opens no connection to the network. It exits 0 when picket run would work, 1 when
+something would not, 2 when the configuration itself is wrong.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
 			c := &checker{w: std.out, cfg: cfg}
 			c.ok("configuration", path)
-			c.run()
+			c.run(cmd.Context())
 			if c.failed {
 				return &exitError{code: exitSome}
 			}
@@ -45,6 +44,8 @@ type checker struct {
 	w      io.Writer
 	cfg    config
 	failed bool
+	// running: a daemon answers on this data directory, so that addresses are taken.
+	running bool
 }
 
 func (c *checker) ok(what, text string)   { fmt.Fprintf(c.w, "ok    %-14s %s\n", what, text) }
@@ -54,8 +55,9 @@ func (c *checker) fail(what, text string) {
 	fmt.Fprintf(c.w, "FAIL  %-14s %s\n", what, text)
 }
 
-func (c *checker) run() {
+func (c *checker) run(ctx context.Context) {
 	c.dataDir()
+	accounts := c.accounts(ctx)
 	c.knowledge()
 	if len(c.cfg.Inputs) == 0 {
 		c.warn("inputs", "none: nothing will be seen; add one under inputs")
@@ -64,6 +66,7 @@ func (c *checker) run() {
 		c.input(&c.cfg.Inputs[i])
 	}
 	c.address("console", "tcp", c.cfg.Listen)
+	accounts()
 }
 
 func (c *checker) dataDir() {
@@ -111,74 +114,6 @@ func (c *checker) knowledge() {
 	for _, z := range zones {
 		c.ok("zone", fmt.Sprintf("%s %d names, %d retired", z.Name, z.Live, z.Retired))
 	}
-}
-
-// input checks one input.
-func (c *checker) input(in *inputConfig) {
-	what := "input " + in.Name
-	switch {
-	case in.File != "":
-		c.file(what, in)
-	case in.Unix != "":
-		c.socket(what, in.Unix)
-	case in.TCP != "":
-		c.address(what, "tcp", in.TCP)
-	case in.SyslogUDP != "":
-		c.address(what, "udp", in.SyslogUDP)
-	default:
-		c.address(what, "tcp", in.SyslogTCP)
-	}
-}
-
-func (c *checker) file(what string, in *inputConfig) {
-	r, _, shut, err := openInput(in.File, nil)
-	if errors.Is(err, os.ErrNotExist) {
-		c.warn(what, in.File+" does not exist yet; it will be waited for")
-		return
-	}
-	if err != nil {
-		c.fail(what, err.Error())
-		return
-	}
-	defer shut()
-	f, _, err := input.Open(r, in.Format)
-	switch {
-	case errors.Is(err, input.ErrEmpty):
-		c.warn(what, in.File+" is empty so far")
-		return
-	case err != nil:
-		c.fail(what, in.File+": "+err.Error())
-		return
-	}
-	c.ok(what, fmt.Sprintf("%s: %s (telemetry %s)", in.File, f.Name, f.Levels))
-}
-
-func (c *checker) socket(what, path string) {
-	st, err := os.Stat(filepath.Dir(path))
-	switch {
-	case err != nil:
-		c.fail(what, fmt.Sprintf("the socket's folder: %v", err))
-	case !st.IsDir():
-		c.fail(what, filepath.Dir(path)+" is no folder")
-	default:
-		c.ok(what, "will listen on "+path)
-	}
-}
-
-func (c *checker) address(what, network, addr string) {
-	var err error
-	var shut io.Closer
-	if network == "udp" {
-		shut, err = net.ListenPacket(network, addr)
-	} else {
-		shut, err = net.Listen(network, addr)
-	}
-	if err != nil {
-		c.fail(what, fmt.Sprintf("cannot listen on %s: %v (is picket running already?)", addr, err))
-		return
-	}
-	shut.Close()
-	c.ok(what, "can listen on "+network+" "+addr)
 }
 
 // lineWriter calls itself with each line written to it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -75,6 +76,7 @@ var (
 	descRejected = prometheus.NewDesc("picket_input_rejected_total", "Records that could not be read, by reason.", []string{"input", "reason"}, nil)
 	descSkipped  = prometheus.NewDesc("picket_input_skipped_total", "Records that are no telemetry of the input's kind, by reason.", []string{"input", "reason"}, nil)
 	descLag      = prometheus.NewDesc("picket_input_lag_seconds", "Wall clock minus the newest event time.", []string{"input"}, nil)
+	descKept     = prometheus.NewDesc("picket_quarantine_records", "Rejected records that are kept and can be replayed.", []string{"input"}, nil)
 	descDepth    = prometheus.NewDesc("picket_shard_queue_batches", "Batches waiting at a shard.", []string{"shard"}, nil)
 	descQueries  = prometheus.NewDesc("picket_queries_total", "Queries that went through the detectors.", nil, nil)
 	descSources  = prometheus.NewDesc("picket_detect_sources", "Source-and-zone pairs remembered.", []string{"shard"}, nil)
@@ -89,7 +91,7 @@ type daemonCollector struct{ d *daemon }
 
 // Describe implements prometheus.Collector.
 func (c *daemonCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descAccepted, descRejected, descSkipped, descLag, descDepth, descQueries, descSources, descSuspects, descOpen, descEvicted, descZones} {
+	for _, d := range []*prometheus.Desc{descReceived, descAccepted, descRejected, descSkipped, descDropped, descKept, descLag, descDepth, descQueries, descSources, descSuspects, descOpen, descEvicted, descZones} {
 		ch <- d
 	}
 }
@@ -115,8 +117,12 @@ func (c *daemonCollector) Collect(ch chan<- prometheus.Metric) {
 	st := c.d.know.catalog.Stats()
 	gauge(descZones, float64(st.Zones), "watched")
 	gauge(descZones, float64(st.Inferred), "inferred")
+	sizes, err := c.d.store.QuarantineSizes(context.Background())
 	for _, in := range c.d.inputs {
 		s, _ := in.status()
+		if err == nil { // else picket_store_errors_total says so
+			gauge(descKept, float64(sizes[s.Name].Records), s.Name)
+		}
 		counter(descReceived, s.Received, s.Name)
 		counter(descAccepted, s.Accepted, s.Name)
 		for reason, n := range s.Dropped {

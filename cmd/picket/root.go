@@ -96,6 +96,7 @@ func commands() []func(streams) *cobra.Command {
 		runCommand,
 		scanCommand,
 		findingsCommand,
+		quarantineCommand,
 		inspectCommand,
 		labCommand,
 	}

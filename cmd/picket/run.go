@@ -98,6 +98,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInputs()
 	var running sync.WaitGroup
+	d.serveControl(inputs, &running)
 	if err := d.startInputs(inputs, &running); err != nil {
 		stopInputs()
 		running.Wait()
@@ -146,7 +147,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.console = web.New(web.Options{Findings: d.store, Watch: d, Metrics: d.metrics.handler(), Log: d.log, Version: version(), Hosts: d.cfg.ConsoleHosts})
+	d.console = web.New(web.Options{Findings: d.store, Watch: d, Quarantine: d.store, Metrics: d.metrics.handler(), Log: d.log, Version: version(), Hosts: d.cfg.ConsoleHosts})
 	d.server = d.console.Server(d.cfg.Listen)
 	go func() {
 		if err := d.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {

@@ -13,11 +13,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -45,6 +47,7 @@ func picketMain() {
 //	lines FILE N                want so many lines
 //	ids FILE FILE               want the same ids in the same order
 //	compress gz|xz|zst FROM TO  compress a file
+//	until PATTERN COMMAND...    run it again and again until its standard output matches
 //
 // KEY may be dotted; FILE may be stdout. $DATA is testdata/data.
 func TestScripts(t *testing.T) {
@@ -68,6 +71,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": scriptCode, "finding": scriptFinding, "keys": scriptKeys, "lines": scriptLines, "ids": scriptIDs, "compress": scriptCompress,
+			"until": scriptUntil,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -224,4 +228,20 @@ func scriptCompress(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(w.Close())
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), out.Bytes(), 0o644))
+}
+
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND ARG...")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if out := ts.ReadFile("stdout"); err == nil && want.MatchString(out) {
+			return
+		} else if time.Now().After(end) {
+			ts.Fatalf("it never came that %q is in %q (%v)", args[0], out, err)
+		}
+	}
 }
