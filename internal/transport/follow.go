@@ -249,6 +249,7 @@ func (w *follower) path(ctx context.Context, path string, fromEnd bool) {
 		}
 		if err == nil {
 			at.pos, at.known, at.done, wait, broken = f.Position(), true, true, retryFirst, 0
+			at.pos.Modified = f.last()
 			continue
 		}
 		w.failed(path, err)
@@ -261,6 +262,7 @@ func (w *follower) path(ctx context.Context, path string, fromEnd bool) {
 			if f.final && broken >= giveUp {
 				w.failed(path, fmt.Errorf("follow %s: the rest of a rotated file is given up after %d attempts", path, broken))
 				at.pos, at.done, broken = f.Position(), true, 0
+				at.pos.Modified = f.last()
 			}
 		}
 		if !pause(ctx, wait) {

@@ -25,8 +25,9 @@ const deletedAfter = 5 * time.Second
 type Position struct {
 	Offset int64  `json:"offset"`
 	Head   []byte `json:"head"` // the file's first bytes, at most 512
-	// Modified is when the file was last written to as far as was seen. What was
-	// rotated away later has not been read yet.
+	// Modified is when the file was last written to as far as was seen, or its
+	// predecessor when nothing of it was read. What was rotated away later has not
+	// been read yet.
 	Modified time.Time `json:"modified,omitzero"`
 	// Sum is the SHA-256 of a document that was done with.
 	Sum []byte `json:"sum,omitempty"`
@@ -58,6 +59,7 @@ type FollowedFile struct {
 	offset     int64
 	head       []byte
 	modified   time.Time
+	before     time.Time // what was written to later has not been read before this one
 	compressed bool
 	ended      bool
 	resumed    bool
@@ -80,7 +82,7 @@ func openFollowed(ctx context.Context, path, name string, poll time.Duration) (*
 		_ = f.Close()
 		return nil, err
 	}
-	return &FollowedFile{ctx: ctx, path: path, poll: poll, deadline: newDeadline(), f: f, r: f, info: st, modified: st.ModTime(), heard: time.Now()}, nil
+	return &FollowedFile{ctx: ctx, path: path, poll: poll, deadline: newDeadline(), f: f, r: f, info: st, modified: st.ModTime(), before: st.ModTime().Add(-1), heard: time.Now()}, nil
 }
 
 // Path is the path that is followed, which is where positions belong to. The
@@ -109,6 +111,9 @@ func (f *FollowedFile) Position() Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := Position{Offset: f.offset, Head: bytes.Clone(f.head), Modified: f.modified}
+	if len(f.head) == 0 {
+		p.Modified = f.before // this one has not been read either
+	}
 	if f.doc != nil {
 		p.Sum = f.doc.sum
 	}
@@ -275,6 +280,13 @@ func (f *FollowedFile) awaitEnd() {
 			return
 		}
 	}
+}
+
+// last is when the file was last written to as far as was seen.
+func (f *FollowedFile) last() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.modified
 }
 
 // identity tells which file is open.

@@ -61,13 +61,16 @@ func (w *follower) next(ctx context.Context, at *place) (*FollowedFile, error) {
 	if current != nil && f != current {
 		current.close()
 	}
+	if f != nil && !at.pos.Modified.IsZero() {
+		f.before = at.pos.Modified // nobody else has f yet
+	}
 	return f, err
 }
 
 // resumed is next for a path that something is known of; current is nil when the
 // path names nothing.
 func (w *follower) resumed(ctx context.Context, at *place, current *FollowedFile) (*FollowedFile, error) {
-	if !at.done {
+	if !at.done && len(at.pos.Head) > 0 {
 		if current != nil && current.resume(at.pos) {
 			return current, nil
 		}
