@@ -15,9 +15,12 @@ import (
 	"github.com/picket-dns/picket/internal/masterfile"
 )
 
-// maxHeld bounds the records that wait for the zone's name to be known. The SOA
-// that tells it is the first record of nearly every zone file.
-const maxHeld = 1 << 16
+// Bounds of the records that wait for the zone's name to be known. The SOA that
+// tells it is the first record of nearly every zone file.
+const (
+	maxHeld      = 1 << 16
+	maxHeldBytes = 16 << 20 // of their data
+)
 
 // ZoneFile decodes master files (RFC 1035 §5, RFC 2308 §4), one zone each. The
 // zone is the origin given, else the owner of the SOA, else the first $ORIGIN,
@@ -71,6 +74,7 @@ type zoneReader struct {
 	batch  []masterfile.Record
 	apex   string // of the zone, in presentation form
 	wire   []byte // and in wire form, nil when it is not known
+	held   int    // bytes of data that wait
 	known  bool   // the apex is settled, be it that it stays unknown
 	first  []byte // $ORIGIN
 	named  []byte // what the file's name says
@@ -118,8 +122,10 @@ func (z *zoneReader) Record(r masterfile.Record) error {
 		z.setApex(r.Owner)
 	}
 	z.batch = append(z.batch, r)
-	if !z.known && len(z.batch) >= maxHeld {
-		z.settle()
+	if !z.known {
+		if z.held += len(r.Data); len(z.batch) >= maxHeld || z.held >= maxHeldBytes {
+			z.settle()
+		}
 	}
 	if len(z.batch) >= masterfile.BatchSize && z.known {
 		return z.flush()
