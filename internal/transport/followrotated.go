@@ -42,8 +42,58 @@ func (p *place) resume(ask func(string) (Position, bool)) {
 }
 
 // next opens the generation that comes next; nil when there is none yet. What was
-// rotated away since comes before what the path names now.
+// rotated away since comes before what the path names now. Rotation renames one
+// file after the other: what is found in the middle of that does not count.
 func (w *follower) next(ctx context.Context, at *place) (*FollowedFile, error) {
+	const tries = 100
+	for try := 1; ; try++ {
+		before := census(at.path)
+		found := *at
+		f, err := w.find(ctx, &found)
+		if try == tries || sameCensus(before, census(at.path)) || ctx.Err() != nil {
+			*at = found
+			return f, err
+		}
+		if f != nil {
+			f.close()
+		}
+		if !pause(ctx, settleRename) {
+			return nil, nil
+		}
+	}
+}
+
+// settleRename is how long a folder whose files are being renamed is left alone.
+const settleRename = 5 * time.Millisecond
+
+// census is which files the names beside path, and path itself, are of.
+func census(path string) map[string]fs.FileInfo {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	files := map[string]fs.FileInfo{}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)) {
+			if st, err := os.Lstat(filepath.Join(filepath.Dir(path), e.Name())); err == nil {
+				files[e.Name()] = st
+			}
+		}
+	}
+	return files
+}
+
+func sameCensus(a, b map[string]fs.FileInfo) bool {
+	for name, st := range a {
+		if b[name] == nil || !os.SameFile(st, b[name]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// find is one try of next.
+func (w *follower) find(ctx context.Context, at *place) (*FollowedFile, error) {
 	current, err := openFollowed(ctx, at.path, at.path, w.cfg.Poll)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("follow: %w", err)
