@@ -172,10 +172,14 @@ zone "ZONE" { type primary; file "DIR/zone"; };
 		accepts: map[string]func(asked) int{"tap": everyQuestion, "log": everyQuestion},
 		counted: func(l *senderLab) asked {
 			var s struct {
-				NS map[string]int `json:"nsstats"`
+				NS     map[string]int `json:"nsstats"`
+				Dnstap map[string]int `json:"dnstapstats"`
 			}
 			if err := json.Unmarshal([]byte(l.http("/json/v1/server")), &s); err != nil {
 				l.t.Fatal(err)
+			}
+			if n := s.Dnstap["DNSTAPdropped"]; n > 0 || s.Dnstap["DNSTAPsuccess"] == 0 {
+				l.t.Errorf("BIND's dnstap: %v", s.Dnstap)
 			}
 			tcp := s.NS["ReqTCP"]
 			return asked{UDP: s.NS["Requestv4"] - tcp, TCP: tcp, Transfers: s.NS["XfrRej"] + s.NS["XfrReqDone"]}
