@@ -31,7 +31,7 @@ type formatSample struct {
 	bytes []byte
 }
 
-func (s *formatSample) options(t *testing.T) decode.Options {
+func (s *formatSample) options(t testing.TB) decode.Options {
 	t.Helper()
 	opt := options()
 	opt.Origin, opt.Mapping = s.Origin, s.Mapping
@@ -46,7 +46,7 @@ func (s *formatSample) options(t *testing.T) decode.Options {
 }
 
 // sampleOf returns a format's sample; every format has one.
-func sampleOf(t *testing.T, name string) *formatSample {
+func sampleOf(t testing.TB, name string) *formatSample {
 	t.Helper()
 	dir := filepath.Join("testdata", "formats", name)
 	files, err := filepath.Glob(filepath.Join(dir, "sample*"))
