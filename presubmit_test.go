@@ -375,6 +375,52 @@ func TestPresubmitFormatPages(t *testing.T) {
 	}
 }
 
+// TestPresubmitInputIndex: docs/inputs/README.md has a row for every format, that
+// links its page and says of it what the registry does, and links every other page.
+func TestPresubmitInputIndex(t *testing.T) {
+	dir := filepath.Join("docs", "inputs")
+	b, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := string(b)
+	for _, f := range input.Formats() {
+		if want := indexRow(f); !strings.Contains(index, "\n"+want+"\n") {
+			t.Errorf("docs/inputs/README.md lacks the row\n%s", want)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "README.md" && !strings.Contains(index, "]("+e.Name()) {
+			t.Errorf("docs/inputs/README.md does not link %s", e.Name())
+		}
+	}
+	if rows := regexp.MustCompile(`(?m)^\| \[[a-z0-9-]+\]\([a-z0-9-]+\.md\) \|`).FindAllString(index, -1); len(rows) != len(input.Formats()) {
+		t.Errorf("docs/inputs/README.md has %d rows of formats, there are %d", len(rows), len(input.Formats()))
+	}
+}
+
+// indexRow is a format's row in the index of inputs.
+func indexRow(f input.Format) string {
+	page := formatPages[f.Name]
+	if page == "" {
+		page = f.Name + ".md"
+	}
+	cells := []string{"[" + f.Name + "](" + page + ")", f.Title}
+	if f.Levels != "" {
+		cells = append(cells, f.Levels)
+	}
+	form := map[input.Shape]string{input.ShapeLines: "lines", input.ShapeText: "text", input.ShapeBinary: "binary", input.ShapeDocument: "document"}[f.Shape]
+	told := "content"
+	if f.Detect == nil {
+		told = "name"
+	}
+	return "| " + strings.Join(append(cells, form, told), " | ") + " |"
+}
+
 func TestPresubmitDetectorPages(t *testing.T) {
 	names := detect.Names()
 	for _, n := range names {
