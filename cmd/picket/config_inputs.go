@@ -121,6 +121,15 @@ type captureConfig struct {
 	Promiscuous bool `yaml:"promiscuous" default:"false"`
 }
 
+// ports are Ports as numbers of 16 bits, which they have been checked to be.
+func (c *captureConfig) ports() []uint16 {
+	var list []uint16
+	for _, p := range c.Ports {
+		list = append(list, uint16(p))
+	}
+	return list
+}
+
 // gitConfig says which history is taken.
 type gitConfig struct {
 	// Path of the repository, on this machine; it is not fetched.
@@ -248,6 +257,14 @@ func (in *inputConfig) validate(at int, p *problems) {
 	}
 	if _, err := time.LoadLocation(in.Timezone); err != nil {
 		p.add(at, "inputs: timezone: %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", in.Timezone, err)
+	}
+	switch {
+	case f.Mapped != nil && in.Mapping != nil:
+		if err := in.Mapping.Check(string(f.Kind), f.Mapped); err != nil {
+			p.add(at, "inputs: mapping: %v", err)
+		}
+	case f.Mapped != nil && !f.Unmapped:
+		p.add(at, "inputs: format: %s has no meaning of its own; want mapping beside it", f.Name)
 	}
 	in.validateParts(at, p)
 }

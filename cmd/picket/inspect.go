@@ -4,39 +4,45 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/transport"
 )
 
 func inspectCommand(std streams) *cobra.Command {
-	var format, output, timezone string
+	var read readFlags
+	var output string
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] FILE...",
 		Short: "Say what Picket makes of a file",
 		Long: `Inspect reads files ("-" is standard input) and prints for each its format, kind of
 telemetry, how many records were accepted and rejected and why, the span of time and
-the first three records. An unknown or broken file is a row with an error.`,
+the first three records. An unknown or broken file is a row with an error. A folder
+that is a git repository is read as the change history of the records in it.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return inspect(cmd.Context(), std, format, output, timezone, args)
+			return inspect(cmd.Context(), std, read, output, args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&format, "format", "auto", "input format, or auto")
+	read.flags(f)
 	f.StringVarP(&output, "output", "o", "table", "output: table or ndjson")
-	f.StringVar(&timezone, "timezone", "", "time zone of logs that write local time without one, such as Europe/Vienna; UTC when not given")
 	return cmd
 }
 
-func inspect(ctx context.Context, std streams, format, output, timezone string, files []string) error {
+func inspect(ctx context.Context, std streams, read readFlags, output string, files []string) error {
 	if output != "table" && output != "ndjson" {
 		return usageError("inspect: -o %q: want table or ndjson", output)
 	}
-	opt, err := decodeOptions(format, timezone)
+	opt, err := read.options()
 	if err != nil {
 		return err
 	}
@@ -44,16 +50,7 @@ func inspect(ctx context.Context, std streams, format, output, timezone string, 
 	enc.SetEscapeHTML(false)
 	failed := false
 	for i, name := range files {
-		var row input.Inspection
-		r, size, shut, err := openInput(name, std.in)
-		if err != nil {
-			row = input.Inspection{File: name, Error: err.Error()}
-		} else {
-			bar := startProgress(std.err, name, size)
-			row = input.Inspect(ctx, name, bar.reader(r), format, opt)
-			bar.stop()
-			shut()
-		}
+		row := inspectOne(ctx, std, read.format, opt, name)
 		failed = failed || row.Error != ""
 		if output == "ndjson" {
 			if err := enc.Encode(row); err != nil {
@@ -74,6 +71,40 @@ func inspect(ctx context.Context, std streams, format, output, timezone string, 
 	return nil
 }
 
+func inspectOne(ctx context.Context, std streams, format string, opt decode.Options, name string) input.Inspection {
+	if st, err := os.Stat(name); err == nil && st.IsDir() {
+		return inspectHistory(ctx, format, opt, name)
+	}
+	r, size, shut, err := openInput(name, std.in)
+	if err != nil {
+		return input.Inspection{File: name, Reasons: map[string]input.Reason{}, Sample: []json.RawMessage{}, Error: err.Error()}
+	}
+	defer shut()
+	bar := startProgress(std.err, name, size)
+	defer bar.stop()
+	return input.Inspect(ctx, name, bar.reader(r), format, opt)
+}
+
+// inspectHistory inspects a folder, which has to be a git repository.
+func inspectHistory(ctx context.Context, format string, opt decode.Options, dir string) input.Inspection {
+	return input.InspectBy(dir, opt, func(opt decode.Options, acct picket.Accounting, sink picket.Sink) (input.Format, error) {
+		var failed error
+		h := &gitHistory{
+			ctx: ctx, format: format, use: func(input.Format) {}, done: func(string) error { return nil },
+			options: func(name string) decode.Options { o := opt; o.Name = name; return o },
+			sink:    func() gitSink { return accountedSink{acct, sink} },
+			fail:    func(err error) { failed = errors.Join(failed, err) },
+		}
+		_, err := transport.Git(ctx, transport.GitConfig{Path: dir}, h)
+		return input.Format{Name: "git-history", Kind: picket.KindRecord}, errors.Join(err, failed)
+	})
+}
+
+type accountedSink struct {
+	picket.Accounting
+	picket.RecordSink
+}
+
 func inspectTable(std streams, row input.Inspection) error {
 	tw := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(tw, "file\t%s\n", row.File)
@@ -91,6 +122,9 @@ func inspectTable(std streams, row input.Inspection) error {
 		}
 		if !row.FirstSeen.IsZero() {
 			fmt.Fprintf(tw, "first seen\t%s\nlast seen\t%s\n", row.FirstSeen.UTC().Format("2006-01-02T15:04:05.000Z"), row.LastSeen.UTC().Format("2006-01-02T15:04:05.000Z"))
+		}
+		for _, note := range row.Notes {
+			fmt.Fprintf(tw, "note\t%s\n", note)
 		}
 		for _, s := range row.Sample {
 			fmt.Fprintf(tw, "sample\t%s\n", bytes.TrimSpace(s))

@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
+	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/record"
 	"github.com/picket-dns/picket/internal/intake"
 	"github.com/picket-dns/picket/internal/transport"
@@ -23,17 +24,9 @@ var ticketTrailers = []string{"Ticket", "Issue", "Refs", "Change-Request", "Clos
 // history takes the history of DNS as code: what each commit did to the records.
 // How far it was taken is stored with each commit's records.
 func (in *liveInput) history(ctx context.Context, running *sync.WaitGroup) error {
-	key := "git:" + in.cfg.Git.Branch
 	running.Go(func() {
 		for {
-			h := &gitHistory{in: in, ctx: ctx, key: key}
-			_, err := transport.Git(ctx, transport.GitConfig{
-				Path: in.cfg.Git.Repository, Branch: in.cfg.Git.Branch, Globs: in.cfg.Git.Files, Since: string(in.desk.Position(key)),
-			}, h)
-			if h.s != nil {
-				err = errors.Join(err, h.s.Abandon(context.WithoutCancel(ctx)))
-			}
-			switch {
+			switch err := in.takeHistory(ctx); {
 			case ctx.Err() != nil:
 				return
 			case err != nil:
@@ -51,52 +44,83 @@ func (in *liveInput) history(ctx context.Context, running *sync.WaitGroup) error
 	return nil
 }
 
-// gitHistory implements transport.GitHandler for one reading.
-type gitHistory struct {
-	in  *liveInput
-	ctx context.Context
-	key string
-	s   *intake.Stream // of the commit at hand, nil between commits
+// takeHistory takes what has been added since the last time.
+func (in *liveInput) takeHistory(ctx context.Context) error {
+	c := in.cfg.Git
+	key := "git:" + c.Branch
+	var s *intake.Stream // of the commit at hand, nil between commits
+	h := &gitHistory{
+		ctx: ctx, format: in.cfg.Format, options: in.options, use: in.use, fail: in.fail,
+		sink: func() gitSink {
+			if s == nil {
+				s = in.desk.Stream(intake.StreamConfig{Name: key})
+			}
+			return s
+		},
+	}
+	h.done = func(hash string) error {
+		h.sink()
+		done := s
+		s = nil
+		return in.commit(ctx, done, map[string][]byte{key: []byte(hash)})
+	}
+	_, err := transport.Git(ctx, transport.GitConfig{Path: c.Repository, Branch: c.Branch, Globs: c.Files, Since: string(in.desk.Position(key))}, h)
+	if s != nil {
+		err = errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
+	}
+	return err
 }
 
-func (h *gitHistory) stream() *intake.Stream {
-	if h.s == nil {
-		h.s = h.in.desk.Stream(intake.StreamConfig{Name: h.key})
-	}
-	return h.s
+// gitSink takes what a history brings, and its account.
+type gitSink interface {
+	picket.Accounting
+	picket.RecordSink
+}
+
+// gitHistory turns what commits did to files into what they did to records. It
+// implements transport.GitHandler.
+type gitHistory struct {
+	ctx     context.Context
+	format  string // or auto
+	options func(name string) decode.Options
+	use     func(input.Format)
+	fail    func(error)
+	sink    func() gitSink
+	done    func(hash string) error
 }
 
 // GitFile implements transport.GitHandler.
 func (h *gitHistory) GitFile(c *transport.GitCommit, f *transport.GitFile) error {
-	s := h.stream()
+	s := h.sink()
 	if f.TooLarge {
 		s.Reject("file too large", picket.Position{})
 		return nil
 	}
-	name := f.Path
-	if f.OldPath == "" {
-		f.OldPath = f.Path
+	oldPath := f.OldPath
+	if oldPath == "" {
+		oldPath = f.Path
 	}
-	old, err := h.records(f.OldPath, f.Old)
-	if err != nil { // it was said when that version was new
-		old = nil
+	old, err := h.records(oldPath, f.Old)
+	if err != nil {
+		old = nil // it was said when that version was new
 	}
-	now, err := h.records(name, f.New)
+	now, err := h.records(f.Path, f.New)
 	switch {
 	case errors.Is(err, errNoRecords):
 		s.Skip("file without records")
 		return nil
 	case err != nil:
-		h.in.fail(fmt.Errorf("%s at %s: %w", name, c.Hash, err))
+		h.fail(fmt.Errorf("%s at %s: %w", f.Path, c.Hash, err))
 		s.Reject(reasonUnreadable, picket.Position{})
 		return nil
 	}
+	sensor := h.options("").Sensor
 	for _, r := range record.Diff(old, now) {
-		r.Time, r.Commit, r.Author, r.Comment, r.Sensor = c.Time, c.Hash, c.Author, c.Subject, h.in.cfg.Name
+		r.Time, r.Commit, r.Author, r.Comment, r.Sensor = c.Time, c.Hash, c.Author, c.Subject, sensor
 		if t := c.Trailer(ticketTrailers...); t != "" {
 			r.Comment += " [" + t + "]"
 		}
-		r.Source = name + ":" + r.Source
+		r.Source = f.Path + ":" + strings.TrimPrefix(r.Source, path.Base(f.Path)+":")
 		s.Accept(c.Time.UnixNano())
 		if err := s.Record(&r); err != nil {
 			return err
@@ -106,11 +130,7 @@ func (h *gitHistory) GitFile(c *transport.GitCommit, f *transport.GitFile) error
 }
 
 // GitCommit implements transport.GitHandler.
-func (h *gitHistory) GitCommit(c *transport.GitCommit) error {
-	s := h.stream()
-	h.s = nil
-	return h.in.commit(h.ctx, s, map[string][]byte{h.key: []byte(c.Hash)})
-}
+func (h *gitHistory) GitCommit(c *transport.GitCommit) error { return h.done(c.Hash) }
 
 var errNoRecords = errors.New("no format of records")
 
@@ -120,13 +140,13 @@ func (h *gitHistory) records(name string, content []byte) ([]picket.Record, erro
 	if len(bytes.TrimSpace(content)) == 0 {
 		return nil, nil
 	}
-	fm, r, err := input.Open(bytes.NewReader(content), h.in.cfg.Format)
+	fm, r, err := input.Open(bytes.NewReader(content), h.format)
 	if err != nil || fm.Kind != picket.KindRecord {
 		return nil, errNoRecords
 	}
-	h.in.use(fm)
+	h.use(fm)
 	var c record.Collector
-	err = fm.Decode(h.ctx, io.Reader(r), h.in.options(path.Base(name)), input.NewCounter(), recordsOnly{&c})
+	err = fm.Decode(h.ctx, r, h.options(path.Base(name)), input.NewCounter(), recordsOnly{&c})
 	return c.Records, err
 }
 

@@ -65,6 +65,24 @@ func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error 
 	return nil
 }
 
+// capture takes packets from a network interface.
+func (in *liveInput) capture(ctx context.Context, running *sync.WaitGroup) error {
+	c, err := transport.NewCapture(ctx, transport.CaptureConfig{
+		Interface: in.cfg.Capture.Interface, Ports: in.cfg.Capture.ports(), Promiscuous: in.cfg.Capture.Promiscuous, Dropped: in.desk.Drop,
+	})
+	if err != nil {
+		return err
+	}
+	in.d.log.Info("capturing", "input", in.cfg.Name, "interface", in.cfg.Capture.Interface)
+	running.Go(func() {
+		in.takeConn(ctx, c, in.cfg.Capture.Interface)
+		if err := c.Close(); err != nil {
+			in.fail(err)
+		}
+	})
+	return nil
+}
+
 // pushed takes what senders push over HTTP. A request is answered when it counts.
 func (in *liveInput) pushed(ctx context.Context, running *sync.WaitGroup) error {
 	c := in.cfg.HTTP

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"sync"
@@ -77,9 +79,20 @@ func (in *liveInput) takeBatch(ctx context.Context, b *transport.Batch) error {
 	fm, known := in.formatOf(b)
 	s := in.desk.Stream(intake.StreamConfig{Name: key, Format: in.cfg.Format})
 	in.fine()
-	if known && (fm.Shape == input.ShapeLines || fm.Shape == input.ShapeText) {
+	switch {
+	case known && (fm.Shape == input.ShapeLines || fm.Shape == input.ShapeText):
 		in.takeMessage(ctx, s, &messages{records: b.Records}, key)
-	} else {
+	case known && fm.Prefixed:
+		fit := b.Records[:0:0]
+		for _, r := range b.Records {
+			if len(r.Value) > math.MaxUint16 {
+				s.Reject("message too long", picket.Position{})
+			} else if len(r.Value) > 0 { // without a value it is the mark of a deletion
+				fit = append(fit, r)
+			}
+		}
+		in.takeMessage(ctx, s, &messages{records: fit, prefixed: true}, key)
+	default:
 		for _, r := range b.Records {
 			in.takeMessage(ctx, s, bytes.NewReader(r.Value), fmt.Sprintf("%s@%d", key, r.Offset))
 		}
@@ -110,11 +123,13 @@ func (in *liveInput) formatOf(b *transport.Batch) (input.Format, bool) {
 	return input.Format{}, false
 }
 
-// messages reads the values of records as lines.
+// messages reads the values of records as one stream: as lines, or with the length
+// of each before it, so that a query and its response find each other.
 type messages struct {
-	records []transport.BatchRecord
-	rest    []byte
-	open    bool // a line's end is due
+	records  []transport.BatchRecord
+	prefixed bool // none is longer than 16 bits can say
+	rest     []byte
+	open     bool // a line's end is due
 }
 
 // Read implements io.Reader.
@@ -127,8 +142,13 @@ func (m *messages) Read(b []byte) (int, error) {
 		if len(m.records) == 0 {
 			return 0, io.EOF
 		}
-		m.rest = bytes.TrimRight(m.records[0].Value, "\r\n")
-		m.open, m.records = true, m.records[1:]
+		v := m.records[0].Value
+		m.records = m.records[1:]
+		if m.prefixed {
+			m.rest = append(binary.BigEndian.AppendUint16(nil, uint16(len(v))), v...)
+			continue
+		}
+		m.rest, m.open = bytes.TrimRight(v, "\r\n"), true
 	}
 	n := copy(b, m.rest)
 	m.rest = m.rest[n:]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -331,6 +332,13 @@ func sendKafka(t *testing.T, m *matrix, s *sample) {
 		records = nil
 		for line := range bytes.Lines(s.bytes) {
 			records = append(records, &kgo.Record{Value: bytes.TrimRight(line, "\r\n")})
+		}
+	}
+	if s.format.Prefixed { // the sample is a stream; here each message comes by itself
+		records = nil
+		for rest := s.bytes; len(rest) > 2; {
+			n := min(int(binary.BigEndian.Uint16(rest)), len(rest)-2)
+			records, rest = append(records, &kgo.Record{Value: rest[2 : 2+n]}), rest[2+n:]
 		}
 	}
 	if err := client.ProduceSync(context.Background(), records...).FirstErr(); err != nil {

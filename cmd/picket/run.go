@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -92,7 +93,8 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		d.inputs = append(d.inputs, in)
 	}
 	d.metrics.watch(d)
-	if err := d.serve(ctx); err != nil {
+	console, err := d.openConsole(ctx)
+	if err != nil {
 		return errors.Join(err, d.closePipeline())
 	}
 	inputs, stopInputs := context.WithCancel(context.WithoutCancel(ctx))
@@ -102,8 +104,9 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	if err := d.startInputs(inputs, &running); err != nil {
 		stopInputs()
 		running.Wait()
-		return errors.Join(err, d.closePipeline(), d.stopConsole())
+		return errors.Join(err, d.closePipeline(), console.Close(), d.stopConsole())
 	}
+	d.serve(console) // who is answered may rely on the inputs being in place
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	running.Go(func() { d.upkeep(upkeep) })
@@ -141,21 +144,25 @@ func (d *daemon) closePipeline() error {
 	return err
 }
 
-// serve starts the console.
-func (d *daemon) serve(ctx context.Context) error {
+// openConsole takes the console's address; serve answers there.
+func (d *daemon) openConsole(ctx context.Context) (net.Listener, error) {
 	l, err := web.Listen(ctx, d.cfg.Listen, web.ListenOptions{AllowNonLoopback: d.cfg.AllowRemoteConsole})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.console = web.New(web.Options{Findings: d.store, Watch: d, Quarantine: d.store, Metrics: d.metrics.handler(), Log: d.log, Version: version(), Hosts: d.cfg.ConsoleHosts})
 	d.server = d.console.Server(d.cfg.Listen)
+	return l, nil
+}
+
+// serve starts to answer.
+func (d *daemon) serve(l net.Listener) {
 	go func() {
 		if err := d.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			d.log.Error("console", "error", err)
 		}
 	}()
 	d.log.Info("console is up", "address", "http://"+l.Addr().String())
-	return nil
 }
 
 func (d *daemon) stopConsole() error {
@@ -208,6 +215,15 @@ func (d *daemon) keepStore(ctx context.Context) {
 	}
 	for _, s := range sealed {
 		d.log.Info("sealed", "segment", s.Path)
+	}
+	before := func(keep time.Duration) time.Time {
+		if keep == 0 {
+			return time.Time{}
+		}
+		return time.Now().Add(-keep)
+	}
+	if err := d.store.ForgetMarks(ctx, before(d.cfg.Retention.Marks), before(d.cfg.Retention.Events)); err != nil && ctx.Err() == nil {
+		d.log.Error("apply retention", "error", err)
 	}
 	if d.cfg.Retention.Queries == 0 {
 		return

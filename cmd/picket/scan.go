@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +23,9 @@ import (
 // scanOptions are the flags of scan.
 type scanOptions struct {
 	know              knowledgeOptions
-	format, output    string
+	read              readFlags
+	output            string
 	withoutSignatures bool
-	timezone          string
 }
 
 func scanCommand(std streams) *cobra.Command {
@@ -45,10 +44,9 @@ standard error. It exits 0 when all inputs were read, 1 when any could not be
 	}
 	f := cmd.Flags()
 	opt.know.flags(f)
-	f.StringVar(&opt.format, "format", "auto", "input format, or auto; see picket inspect")
+	opt.read.flags(f)
 	f.StringVarP(&opt.output, "output", "o", "table", "output: table or ndjson")
 	f.BoolVar(&opt.withoutSignatures, "without-signatures", false, "switch every tool-specific pattern off")
-	f.StringVar(&opt.timezone, "timezone", "", "time zone of logs that write local time without one, such as Europe/Vienna; UTC when not given")
 	return cmd
 }
 
@@ -60,7 +58,7 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	if opt.output != "table" && opt.output != "ndjson" {
 		return usageError("scan: -o %q: want table or ndjson", opt.output)
 	}
-	qopt, err := decodeOptions(opt.format, opt.timezone)
+	qopt, err := opt.read.options()
 	if err != nil {
 		return err
 	}
@@ -74,7 +72,7 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	failed := false
 	levels := ""
 	for _, name := range files {
-		format, err := scanFile(ctx, std, opt.format, qopt, name, rec)
+		format, err := scanFile(ctx, std, opt.read.format, qopt, name, rec)
 		if err != nil {
 			failed = true
 			fmt.Fprintf(std.err, "scan: %v\n", err)
@@ -93,23 +91,6 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 		return &exitError{code: exitSome}
 	}
 	return nil
-}
-
-// decodeOptions checks --format and --timezone.
-func decodeOptions(format, timezone string) (decode.Options, error) {
-	if format != "auto" {
-		if _, ok := input.ByName(format); !ok {
-			return decode.Options{}, usageError("--format %q: want auto or one of %s", format, input.Names())
-		}
-	}
-	if timezone == "" {
-		return decode.Options{}, nil
-	}
-	loc, err := time.LoadLocation(timezone)
-	if err != nil {
-		return decode.Options{}, usageError("--timezone %q: %v; want a name of the IANA time zone database, such as Europe/Vienna", timezone, err)
-	}
-	return decode.Options{Location: loc}, nil
 }
 
 func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer) (input.Format, error) {

@@ -25,6 +25,9 @@ const reasonUnreadable = "unreadable as a whole"
 // options are what the decoders of an input are told; name is the file's or object's.
 func (in *liveInput) options(name string) decode.Options {
 	opt := decode.Options{Sensor: in.cfg.Name, DateOrder: in.cfg.DateOrder, Origin: in.cfg.Origin, Client: in.cfg.FrontEnd, Mapping: in.cfg.Mapping, Note: in.note}
+	if in.cfg.Capture != nil {
+		opt.Ports = in.cfg.Capture.ports()
+	}
 	if in.cfg.Timezone != "" {
 		opt.Location, _ = time.LoadLocation(in.cfg.Timezone) // checked with the configuration
 	}

@@ -21,6 +21,13 @@ type Format struct {
 	// Syslog says that the decoder reads the header that syslog puts before a line,
 	// for its time; where it does not, the header is taken off.
 	Syslog bool
+	// Prefixed says that messages of it may be put together to one stream, with the
+	// length of each as 16 bits before it.
+	Prefixed bool
+	// Mapped are the fields that a mapping may name, in formats without a meaning of
+	// their own. Unmapped ones of them can do without.
+	Mapped   []string
+	Unmapped bool
 	// Detect looks at the first bytes (up to 64 KiB, fewer for a short file) and
 	// returns how sure it is, 0 (no) to 100 (a magic number). nil when content
 	// alone does not tell: the format is used where it is named.

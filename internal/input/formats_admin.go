@@ -14,7 +14,7 @@ func adminFormats() []Format {
 		{Name: "azure-activity", Title: "Azure activity log, operations on DNS zones", Kind: picket.KindAdminEvent, Shape: ShapeLines, Detect: admin.DetectAzureActivity, Decode: of(admin.AzureActivity)},
 		{Name: "bind-admin", Title: "BIND 9 updates, transfers and notifications", Kind: picket.KindAdminEvent, Shape: ShapeLines, Syslog: true, Detect: admin.DetectBindAdmin, Decode: of(admin.BindAdmin)},
 		{Name: "rdap", Title: "RDAP domain objects", Kind: picket.KindAdminEvent, Shape: ShapeDocument, Detect: admin.DetectRDAP, Decode: of(admin.RDAP)},
-		{Name: "admin-csv", Title: "any provider, CSV with a mapping", Kind: picket.KindAdminEvent, Shape: ShapeText, Decode: of(admin.CSV)},
-		{Name: "admin-json", Title: "any provider, JSON with a mapping", Kind: picket.KindAdminEvent, Shape: ShapeLines, Decode: of(admin.JSON)},
+		{Name: "admin-csv", Title: "any provider, CSV with a mapping", Kind: picket.KindAdminEvent, Shape: ShapeText, Mapped: admin.Fields(), Decode: of(admin.CSV)},
+		{Name: "admin-json", Title: "any provider, JSON with a mapping", Kind: picket.KindAdminEvent, Shape: ShapeLines, Mapped: admin.Fields(), Decode: of(admin.JSON)},
 	}
 }

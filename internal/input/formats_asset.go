@@ -14,7 +14,7 @@ func assetFormats() []Format {
 		{Name: "naabu", Title: "naabu JSON lines", Kind: picket.KindAsset, Shape: ShapeLines, Detect: asset.DetectNaabu, Decode: of(asset.Naabu)},
 		{Name: "nuclei", Title: "nuclei results, JSON", Kind: picket.KindAsset, Shape: ShapeLines, Detect: asset.DetectNuclei, Decode: of(asset.Nuclei)},
 		{Name: "zdns", Title: "zdns results, JSON", Kind: picket.KindAsset, Shape: ShapeLines, Detect: asset.DetectZDNS, Decode: of(asset.ZDNS)},
-		{Name: "asset-csv", Title: "inventory, CSV with a mapping or a plain header", Kind: picket.KindAsset, Shape: ShapeText, Decode: of(asset.CSV)},
-		{Name: "asset-json", Title: "inventory, JSON with a mapping", Kind: picket.KindAsset, Shape: ShapeLines, Decode: of(asset.JSON)},
+		{Name: "asset-csv", Title: "inventory, CSV with a mapping or a plain header", Kind: picket.KindAsset, Shape: ShapeText, Mapped: asset.Fields(), Unmapped: true, Decode: of(asset.CSV)},
+		{Name: "asset-json", Title: "inventory, JSON with a mapping", Kind: picket.KindAsset, Shape: ShapeLines, Mapped: asset.Fields(), Decode: of(asset.JSON)},
 	}
 }

@@ -10,8 +10,8 @@ func queryFormats() []Format {
 	return []Format{
 		{Name: "pcap", Title: "packet capture, pcap or pcapng", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectPcap, Decode: of(query.Pcap)},
 		{Name: "dnstap", Title: "dnstap in Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectDnstap, Decode: of(query.Dnstap)},
-		{Name: "dnstap-message", Title: "dnstap messages without Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectDnstapMessage, Decode: of(query.DnstapMessage)},
-		{Name: "powerdns-protobuf", Title: "protobuf messages of dnsdist and PowerDNS Recursor", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeBinary, Detect: query.DetectPowerDNS, Decode: of(query.PowerDNS)},
+		{Name: "dnstap-message", Title: "dnstap messages without Frame Streams", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Prefixed: true, Detect: query.DetectDnstapMessage, Decode: of(query.DnstapMessage)},
+		{Name: "powerdns-protobuf", Title: "protobuf messages of dnsdist and PowerDNS Recursor", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeBinary, Prefixed: true, Detect: query.DetectPowerDNS, Decode: of(query.PowerDNS)},
 		{Name: "c-dns", Title: "C-DNS (RFC 8618)", Kind: picket.KindQuery, Levels: "QRD", Shape: ShapeBinary, Detect: query.DetectCDNS, Decode: of(query.CDNS)},
 		{Name: "bind-log", Title: "BIND 9 query log", Kind: picket.KindQuery, Levels: "Q", Shape: ShapeText, Syslog: true, Detect: query.DetectBindLog, Decode: of(query.BindLog)},
 		{Name: "zeek-dns", Title: "Zeek dns.log, TSV or JSON", Kind: picket.KindQuery, Levels: "QR", Shape: ShapeText, Detect: query.DetectZeekDNS, Decode: of(query.ZeekDNS)},

@@ -18,7 +18,7 @@ func signalFormats() []Format {
 		{Name: "fortigate", Title: "FortiGate traffic and UTM log", Kind: picket.KindSignal, Shape: ShapeLines, Detect: signal.DetectFortigate, Decode: of(signal.Fortigate)},
 		{Name: "web-access", Title: "web access log, common or combined", Kind: picket.KindSignal, Shape: ShapeLines, Detect: signal.DetectWebAccess, Decode: of(signal.WebAccess)},
 		{Name: "alb-access", Title: "AWS application load balancer access log", Kind: picket.KindSignal, Shape: ShapeLines, Detect: signal.DetectALBAccess, Decode: of(signal.ALBAccess)},
-		{Name: "signal-csv", Title: "any sensor, CSV with a mapping", Kind: picket.KindSignal, Shape: ShapeText, Decode: of(signal.CSV)},
-		{Name: "signal-json", Title: "any sensor, JSON with a mapping", Kind: picket.KindSignal, Shape: ShapeLines, Decode: of(signal.JSON)},
+		{Name: "signal-csv", Title: "any sensor, CSV with a mapping", Kind: picket.KindSignal, Shape: ShapeText, Mapped: signal.Fields(), Decode: of(signal.CSV)},
+		{Name: "signal-json", Title: "any sensor, JSON with a mapping", Kind: picket.KindSignal, Shape: ShapeLines, Mapped: signal.Fields(), Decode: of(signal.JSON)},
 	}
 }

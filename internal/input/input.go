@@ -91,7 +91,7 @@ func Open(r io.Reader, name string) (Format, io.Reader, error) {
 		if err := refuse(head); err != nil {
 			return Format{}, nil, err
 		}
-		return Format{}, nil, fmt.Errorf("%w; known: %s", ErrUnknown, Names())
+		return Format{}, nil, fmt.Errorf("%w: none of the %d known ones; where content alone does not tell, name it", ErrUnknown, len(Formats()))
 	}
 	return f, rr, nil
 }

@@ -42,14 +42,20 @@ type Reason struct {
 // Inspect reads r, a file called name, to its end and says what is in it.
 // Offsets and lines are those of the decompressed content.
 func Inspect(ctx context.Context, name string, r io.Reader, format string, opt decode.Options) Inspection {
+	return InspectBy(name, opt, func(opt decode.Options, acct picket.Accounting, sink picket.Sink) (Format, error) {
+		return Decode(ctx, r, format, opt, acct, sink)
+	})
+}
+
+// InspectBy is Inspect of something that decode knows how to read.
+func InspectBy(name string, opt decode.Options, decode func(opt decode.Options, acct picket.Accounting, sink picket.Sink) (Format, error)) Inspection {
 	acct := NewCounter()
 	in := Inspection{File: name, Reasons: map[string]Reason{}, Sample: []json.RawMessage{}}
 	if opt.Name == "" && name != "-" {
 		opt.Name = filepath.Base(name)
 	}
 	opt.Note = func(text string) { in.Notes = append(in.Notes, text) }
-	sink := &sampler{in: &in}
-	f, err := Decode(ctx, r, format, opt, acct, sink)
+	f, err := decode(opt, acct, &sampler{in: &in})
 	if err != nil {
 		in.Error = err.Error()
 	}

@@ -90,7 +90,9 @@ func TestSharedGCPRule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rule struct{ Tests []struct{ Log map[string]any } }
+	var rule struct {
+		Tests []struct{ Log map[string]any }
+	}
 	// The keys of the rule itself are upper-case.
 	var doc map[string]any
 	if err := yaml.Unmarshal(text, &doc); err != nil {

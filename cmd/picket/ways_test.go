@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/picket-dns/picket/internal/duckdb"
+)
+
+// The ways in that make their own content, and so are not in the matrix.
+
+// TestCapture asks a name server of this test on loopback, and Picket listens in.
+func TestCapture(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("capturing takes CAP_NET_RAW, and this is not root")
+	}
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		m := new(dns.Msg)
+		m.SetRcode(r, dns.RcodeNameError)
+		m.Authoritative = true
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = srv.ActivateAndServe() }()
+	defer func() { _ = srv.Shutdown() }()
+	port := pc.LocalAddr().(*net.UDPAddr).Port
+	c := newChild(t, fmt.Sprintf("inputs:\n  - {name: wire, capture: {interface: lo, ports: [%d]}}\n", port))
+	if err := c.startOr(); err != nil {
+		t.Skipf("capturing is not possible here: %v", err)
+	}
+	const n = 200
+	client := dns.Client{Timeout: 2 * time.Second}
+	for i := range n {
+		m := new(dns.Msg)
+		m.SetQuestion(fmt.Sprintf("n%d.example.org.", i), dns.TypeA)
+		if _, _, err := client.Exchange(m, pc.LocalAddr().String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.accepted("wire", n)
+	if v, _ := c.metric(`picket_input_received_total{input="wire"}`); v != n {
+		t.Errorf("received %v, want %d", v, n)
+	}
+	c.stop()
+	checkRows(t, c.path("data"), n)
+}
+
+// startOr is start for what may not be possible on a machine.
+func (c *child) startOr() error {
+	cmd := exec.Command("picket", "check", "-c", c.config())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	c.start()
+	return nil
+}
+
+// TestGitHistory: what commits did to records comes in once, with who and why, and
+// goes on after a restart.
+func TestGitHistory(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	c := newChild(t, "inputs:\n  - {name: code, git: {repository: zones, files: ['*.zone'], poll: 1s}}\n")
+	repo := c.path("zones")
+	if err := os.Mkdir(repo, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	git := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", repo, "-c", "user.name=Ann", "-c", "user.email=ann@example.com"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	commit := func(zone, message string) {
+		t.Helper()
+		if err := os.WriteFile(repo+"/example.com.zone", []byte("$ORIGIN example.com.\n@ 300 IN SOA ns1 host 1 2 3 4 5\n"+zone), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		git("add", ".")
+		git("commit", "-q", "-m", message)
+	}
+	git("init", "-q")
+	commit("www 300 IN A 192.0.2.80\n", "begin")
+	commit("www 300 IN A 192.0.2.81\n", "www: move\n\nTicket: DNS-17")
+	c.start()
+	c.accepted("code", 2+2)
+	if err := c.signal(os.Kill); err == nil {
+		t.Fatal("SIGKILL ended the daemon without an error")
+	}
+	commit("www 300 IN A 192.0.2.81\nvpn 300 IN A 192.0.2.90\n", "vpn: add")
+	c.start()
+	c.accepted("code", 2+2+1)
+	time.Sleep(1500 * time.Millisecond) // another look brings nothing
+	if v, _ := c.metric(`picket_input_accepted_total{input="code"}`); v != 5 {
+		t.Errorf("accepted %v, want 5", v)
+	}
+	c.stop()
+
+	s, err := duckdb.Open(t.Context(), duckdb.Options{Dir: c.path("data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	list, err := s.Inputs(t.Context())
+	if err != nil || len(list) != 1 || list[0].Counts.Accepted != 5 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
