@@ -25,6 +25,8 @@ const maxDepth = 200
 // line, so that reading goes on with the next object.
 type Records struct {
 	*Lines
+	clear int  // so many bytes from At on are known to hold no line end
+	long  bool // the line's end is too far away to be looked for
 }
 
 // NewRecords cuts r into objects; see NewLines.
@@ -33,7 +35,7 @@ func NewRecords(ctx context.Context, r io.Reader, acct picket.Accounting) *Recor
 }
 
 // RecordsOf goes on with objects where l is.
-func RecordsOf(l *Lines) *Records { return &Records{l} }
+func RecordsOf(l *Lines) *Records { return &Records{Lines: l} }
 
 // NextRecord returns the next object, which begins at its first byte and may be
 // followed by others on the same line; the caller tells by done how much it was.
@@ -45,10 +47,7 @@ func (r *Records) NextRecord(held bool) ([]byte, error) {
 	}
 	for {
 		for r.At < r.End && separator(r.Buf[r.At]) {
-			if r.Buf[r.At] == '\n' {
-				r.line++
-			}
-			r.At++
+			r.Done(1)
 		}
 		if r.At == r.End {
 			if r.Err != nil {
@@ -76,10 +75,9 @@ func (r *Records) NextRecord(held bool) ([]byte, error) {
 			continue
 		}
 		r.Acct.Reject(ReasonNotObject, r.noObject())
-		if err := r.dropLine(); err != nil {
+		if err := r.dropBroken(0); err != nil {
 			return nil, err
 		}
-		r.line++
 	}
 }
 
@@ -106,7 +104,13 @@ func (r *Records) noObject() picket.Position {
 
 // Done moves past the n bytes of the object last returned.
 func (r *Records) Done(n int) {
-	r.line += int64(bytes.Count(r.Buf[r.At:r.At+n], []byte{'\n'}))
+	if n <= r.clear {
+		r.clear -= n
+	} else {
+		lines := bytes.Count(r.Buf[r.At:r.At+n], []byte{'\n'})
+		r.line += int64(lines)
+		r.clear, r.long = 0, r.long && lines == 0
+	}
 	r.At += n
 }
 
@@ -117,12 +121,14 @@ func separator(c byte) bool {
 // object returns the bytes of the object at r.at, more of its line included when
 // the whole line looks like objects. With a reason it has moved past the trouble.
 func (r *Records) object(held bool) (rec []byte, reason string, err error) {
-	seen := 0
+	if r.long {
+		return r.spread(held)
+	}
 	for {
-		window := r.Buf[r.At+seen : r.End]
+		window := r.Buf[r.At+r.clear : r.End]
 		i := bytes.IndexByte(window, '\n')
-		if i < 0 && len(window)+seen < MaxLine && r.Err == nil {
-			seen += len(window)
+		if i < 0 && len(window)+r.clear < MaxLine && r.Err == nil {
+			r.clear += len(window)
 			if err := r.Fill(held); err != nil {
 				return nil, "", err
 			}
@@ -131,7 +137,8 @@ func (r *Records) object(held bool) (rec []byte, reason string, err error) {
 		if i < 0 {
 			i = len(window)
 		}
-		line := r.Buf[r.At : r.At+seen+i]
+		r.clear += i
+		line := r.Buf[r.At : r.At+r.clear]
 		end := len(line)
 		for end > 0 && separator(line[end-1]) {
 			end--
@@ -139,6 +146,7 @@ func (r *Records) object(held bool) (rec []byte, reason string, err error) {
 		if line[end-1] == '}' && len(line) < MaxLine {
 			return line[:end], "", nil
 		}
+		r.long = len(line) >= MaxLine
 		return r.spread(held)
 	}
 }
@@ -148,6 +156,9 @@ func (r *Records) object(held bool) (rec []byte, reason string, err error) {
 func (r *Records) spread(held bool) (rec []byte, reason string, err error) {
 	depth, inString := 0, false
 	for n := 0; ; n++ {
+		if inString {
+			n = stringStop(r.Buf[r.At:r.End], n)
+		}
 		if n >= MaxLine {
 			return nil, ReasonLineTooLong, r.dropBroken(n)
 		}
@@ -159,10 +170,15 @@ func (r *Records) spread(held bool) (rec []byte, reason string, err error) {
 				n--
 				continue
 			}
-			r.At = r.End
+			r.At, r.clear = r.End, 0
 			return nil, ReasonCutJSON, r.Err
 		}
 		c := r.Buf[r.At+n]
+		if (c == '\\' || c == '{') && r.At+n+1 == r.End && r.Err == nil {
+			if err := r.Fill(held); err != nil { // the next byte matters
+				return nil, "", err
+			}
+		}
 		switch {
 		case c == '\n' && inString:
 			return nil, ReasonBrokenJSON, r.dropBroken(n)
@@ -171,7 +187,7 @@ func (r *Records) spread(held bool) (rec []byte, reason string, err error) {
 				if r.At+n+1 < r.End && r.Buf[r.At+n+1] != '\n' {
 					n++
 				}
-			} else if c == '"' {
+			} else {
 				inString = false
 			}
 		case c == '"':
@@ -195,6 +211,7 @@ func (r *Records) spread(held bool) (rec []byte, reason string, err error) {
 // dropBroken rejects nothing itself; it moves to the line after the first n bytes.
 func (r *Records) dropBroken(n int) error {
 	r.Done(n)
+	r.clear, r.long = 0, false
 	if err := r.dropLine(); err != nil {
 		return err
 	}
@@ -274,7 +291,7 @@ func (c *Cursor) str() []byte {
 		return nil
 	}
 	from := c.I + 1
-	for i := from; i < len(c.b); i++ {
+	for i := stringStop(c.b, from); i < len(c.b); i = stringStop(c.b, i+1) {
 		switch c.b[i] {
 		case '"':
 			c.I = i + 1
@@ -298,8 +315,9 @@ func (c *Cursor) escaped(from, i int) []byte {
 			return c.Scratch[at:len(c.Scratch):len(c.Scratch)]
 		}
 		if d != '\\' {
-			c.Scratch = append(c.Scratch, d)
-			i++
+			end := stringStop(c.b, i+1)
+			c.Scratch = append(c.Scratch, c.b[i:end]...)
+			i = end
 			continue
 		}
 		if i+1 >= len(c.b) {
@@ -428,7 +446,7 @@ func (c *Cursor) Skip() {
 }
 
 func (c *Cursor) skipString() {
-	for i := c.I + 1; i < len(c.b); i++ {
+	for i := stringStop(c.b, c.I+1); i < len(c.b); i = stringStop(c.b, i+1) {
 		switch c.b[i] {
 		case '\\':
 			i++

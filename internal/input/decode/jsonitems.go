@@ -151,17 +151,20 @@ func (it *Items) object() ([]byte, error) {
 	var (
 		depth        int
 		str, esc     bool
-		from         int    // of the string last begun at depth 1
-		key          []byte // is valid until more is read
+		from, end    int // of the string last begun at depth 1
 		keyed, wraps bool
 	)
 	for n := 0; ; n++ {
+		b := it.Buf[it.At:it.End]
+		if str && !esc {
+			n = stringStop(b, n)
+		}
 		if n >= MaxLine {
 			it.Acct.Reject(ReasonLineTooLong, it.Pos())
 			it.pass(n)
 			return nil, it.drop(depth, str, esc)
 		}
-		if it.At+n == it.End {
+		if n == len(b) {
 			if it.Err != nil {
 				return nil, it.cut(n)
 			}
@@ -171,7 +174,7 @@ func (it *Items) object() ([]byte, error) {
 			n--
 			continue
 		}
-		c := it.Buf[it.At+n]
+		c := b[n]
 		if str {
 			switch {
 			case esc:
@@ -181,7 +184,7 @@ func (it *Items) object() ([]byte, error) {
 			case c == '"':
 				str = false
 				if depth == 1 {
-					key, keyed = it.Buf[it.At+from:it.At+n], true
+					end, keyed = n, true
 				}
 			case c == '\n':
 				return nil, it.broken(n)
@@ -192,7 +195,7 @@ func (it *Items) object() ([]byte, error) {
 		case '"':
 			str, from = true, n+1
 		case ':':
-			if wraps = depth == 1 && keyed && it.wrapper(key); wraps {
+			if wraps = depth == 1 && keyed && it.wrapper(b[from:end]); wraps {
 				keyed = false
 				continue
 			}
