@@ -33,6 +33,26 @@ var rrTypeNames = func() map[uint16]string {
 
 // ParseType reads a type's mnemonic, TYPE123 (RFC 3597 §5) or "*" for ANY.
 func ParseType(b []byte) (uint16, bool) {
+	switch string(b) { // most that there are
+	case "A":
+		return 1, true
+	case "AAAA":
+		return 28, true
+	case "HTTPS":
+		return 65, true
+	case "MX":
+		return 15, true
+	case "NS":
+		return 2, true
+	case "PTR":
+		return 12, true
+	case "SOA":
+		return 6, true
+	case "SRV":
+		return 33, true
+	case "TXT":
+		return 16, true
+	}
 	if t, ok := rrTypes[string(b)]; ok {
 		return t, true
 	}
@@ -76,6 +96,9 @@ var classes = map[string]uint16{
 
 // ParseClass reads a class's mnemonic or CLASS123 (RFC 3597 §5).
 func ParseClass(b []byte) (uint16, bool) {
+	if string(b) == "IN" {
+		return 1, true
+	}
 	if c, ok := classes[string(b)]; ok {
 		return c, true
 	}
@@ -93,6 +116,12 @@ var Rcodes = map[string]uint16{
 
 // ParseRcode reads a response code's mnemonic or number.
 func ParseRcode(b []byte) (picket.Rcode, bool) {
+	switch string(b) { // most that there are
+	case "NOERROR":
+		return picket.RcodeNoError, true
+	case "NXDOMAIN":
+		return picket.RcodeNXDomain, true
+	}
 	if v, ok := Rcodes[string(b)]; ok {
 		return picket.Rcode(v), true
 	}

@@ -29,14 +29,15 @@ type heldQuery struct {
 }
 
 // heldQueries keeps queries in the order of their lines until later lines have
-// completed them, or for a time.
+// completed them, or for a time. Those whose names' hashes are congruent form a
+// chain, youngest first, in which queries are found; links are positions plus 1.
 type heldQueries struct {
 	slots      []heldQuery // grows up to heldRing
-	hashes     [heldRing]uint32
+	first      [heldRing]uint64
+	older      [heldRing]uint64
 	head, tail uint64 // of the queries held; slots before head keep what was passed on
 	wait       int64
 	seed       maphash.Seed
-	key        []byte
 	acct       picket.Accounting
 	sink       picket.QuerySink
 }
@@ -49,10 +50,8 @@ func newHeldQueries(opt decode.Options, acct picket.Accounting, sink picket.Quer
 	return h
 }
 
-func (h *heldQueries) hash(q *picket.Query) uint32 {
-	a := q.Client.As16()
-	h.key = append(append(append(h.key[:0], a[:]...), byte(q.Type>>8), byte(q.Type)), q.Name...)
-	return uint32(maphash.Bytes(h.seed, h.key))
+func (h *heldQueries) chain(name []byte) *uint64 {
+	return &h.first[maphash.Bytes(h.seed, name)%heldRing]
 }
 
 // add holds a copy of q.
@@ -67,52 +66,65 @@ func (h *heldQueries) add(q *picket.Query, saw uint8) (*heldQuery, error) {
 	name := append(s.q.Name[:0], q.Name...)
 	s.q, s.aux, s.saw = *q, 0, saw
 	s.q.Name = name
-	h.hashes[h.tail%heldRing] = h.hash(q)
+	first := h.chain(name)
+	h.older[h.tail%heldRing] = *first
 	h.tail++
+	*first = h.tail
 	return s, nil
+}
+
+// each calls f for the queries of a name for which more lines are awaited, the
+// youngest first, until it returns false. late holds for those passed on.
+func (h *heldQueries) each(name []byte, f func(s *heldQuery, late bool) bool) {
+	from := uint64(0)
+	if h.tail > heldRing {
+		from = h.tail - heldRing
+	}
+	for link := h.chain(name); *link > from; {
+		i := *link - 1
+		s, older := &h.slots[i%heldRing], &h.older[i%heldRing]
+		if s.saw&sawAll != 0 {
+			*link = *older // never to be found again
+			continue
+		}
+		if bytes.Equal(s.q.Name, name) && !f(s, i < h.head) {
+			return
+		}
+		link = older
+	}
 }
 
 // find returns the query of probe's client, type and name that has been seen in
 // no line of absent and in all of present: the oldest one held, or else the last
 // one passed on, for which late holds. Ports are compared where both are known.
-func (h *heldQueries) find(probe *picket.Query, absent, present uint8) (s *heldQuery, late bool) {
-	want := h.hash(probe)
-	for i := h.head; i < h.tail; i++ {
-		if h.hashes[i%heldRing] == want {
-			if s := &h.slots[i%heldRing]; s.fits(probe, absent, present) {
-				return s, false
-			}
+func (h *heldQueries) find(probe *picket.Query, absent, present uint8) (found *heldQuery, late bool) {
+	h.each(probe.Name, func(s *heldQuery, passed bool) bool {
+		if passed && found != nil {
+			return false
 		}
-	}
-	from := uint64(0)
-	if h.tail > heldRing {
-		from = h.tail - heldRing
-	}
-	for i := h.head; i > from; i-- {
-		if h.hashes[(i-1)%heldRing] == want {
-			if s := &h.slots[(i-1)%heldRing]; s.fits(probe, absent, present) {
-				return s, true
-			}
+		if s.fits(probe, absent, present) {
+			found, late = s, passed
 		}
-	}
-	return nil, false
+		return !late
+	})
+	return found, late
 }
 
 func (s *heldQuery) fits(probe *picket.Query, absent, present uint8) bool {
 	q := &s.q
 	return s.saw&absent == 0 && s.saw&present == present && q.Client == probe.Client && q.Type == probe.Type &&
-		(q.ClientPort == probe.ClientPort || q.ClientPort == 0 || probe.ClientPort == 0) && bytes.Equal(q.Name, probe.Name)
+		(q.ClientPort == probe.ClientPort || q.ClientPort == 0 || probe.ClientPort == 0)
 }
 
 // findAux is find for lines that do not tell the client, among the queries held.
-func (h *heldQueries) findAux(probe *picket.Query, aux uint32) *heldQuery {
-	for i := h.head; i < h.tail; i++ {
-		s := &h.slots[i%heldRing]
-		if s.aux == aux && s.saw&sawAll == 0 && s.q.Type == probe.Type && bytes.Equal(s.q.Name, probe.Name) {
-			return s
+func (h *heldQueries) findAux(probe *picket.Query, aux uint32) (found *heldQuery) {
+	h.each(probe.Name, func(s *heldQuery, late bool) bool {
+		if s.aux == aux && s.q.Type == probe.Type && !late {
+			found = s
 		}
-	}
-	return nil
+		return !late
+	})
+	return found
 }
 
 // ripe returns up to where the held queries go out when one at time t follows.

@@ -28,7 +28,6 @@ const (
 	pdnsLogFallback                   // IXFR goes on as AXFR
 	pdnsLogGoneOn                     // and has
 	pdnsLogOpcode                     // NOTIFY or UPDATE
-	pdnsLogRejected                   // malformed name
 )
 
 type powerdnsLog struct {
@@ -76,26 +75,24 @@ var pdnsLogMarks = [...]struct {
 	{"a malformed qdomain from ", pdnsLogMalformed}, {"answered from packet cache ", pdnsLogCached},
 }
 
-// pdnsLogLongest is not less than the length of any mark; what is shorter than 32
-// bytes is looked for without allocation.
-const pdnsLogLongest = 32
-
 // pdnsLogFind returns the kind of a line and what stands before and after its
 // mark. The first mark in the line counts: names may hold others, as PowerDNS
 // escapes blanks in them but neither quotation marks nor apostrophes.
 func pdnsLogFind(text []byte) (kind pdnsLogKind, before, after []byte) {
-	first, words, within := -1, 0, text
-	for i := range pdnsLogMarks {
-		m := &pdnsLogMarks[i]
-		if at := bytes.Index(within, []byte(m.words)); at >= 0 && (first < 0 || at < first) {
-			kind, first, words = m.kind, at, len(m.words)
-			within = text[:min(len(text), at+pdnsLogLongest)]
+	for i, c := range text {
+		switch c {
+		case ' ', 'm', 'q', 'X', 'R', 'U', 'a': // with what marks begin
+		default:
+			continue
+		}
+		for j := range pdnsLogMarks {
+			m := &pdnsLogMarks[j]
+			if m.words[0] == c && len(text)-i >= len(m.words) && string(text[i:i+len(m.words)]) == m.words {
+				return m.kind, text[:i], text[i+len(m.words):]
+			}
 		}
 	}
-	if first < 0 {
-		return pdnsLogOther, nil, nil
-	}
-	return kind, text[:first], text[first+words:]
+	return pdnsLogOther, nil, nil
 }
 
 func (d *powerdnsLog) take(line []byte, at picket.Position) error {
@@ -383,15 +380,19 @@ func (d *powerdnsLog) malformed(_, b []byte) (reason string, err error) {
 		return decode.ReasonBadName, nil
 	}
 	d.acct.Skip(skipPDNSLogBad)
-	for i := d.ring.head; i < d.ring.tail; i++ {
-		s := &d.ring.slots[i%heldRing]
-		if s.saw&(pdnsLogRejected|sawAll) == 0 && s.q.Client == d.q.Client && bytes.Equal(s.q.Name, d.q.Name) {
-			s.saw |= pdnsLogRejected | sawAll
-			respond(&s.q, picket.RcodeServFail)
-			return "", d.ring.settle()
+	var oldest *heldQuery
+	d.ring.each(d.q.Name, func(s *heldQuery, late bool) bool {
+		if !late && s.q.Client == d.q.Client {
+			oldest = s
 		}
+		return !late
+	})
+	if oldest == nil {
+		return "", nil
 	}
-	return "", nil
+	oldest.saw |= sawAll
+	respond(&oldest.q, picket.RcodeServFail)
+	return "", d.ring.settle()
 }
 
 // DetectPowerDNSLog looks for lines that only PowerDNS writes.

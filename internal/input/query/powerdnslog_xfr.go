@@ -107,14 +107,14 @@ func (d *powerdnsLog) moved(message []byte) error {
 // signed notes that the last transfer begun of the zone in d.q was signed, of
 // which old versions do not tell the client.
 func (d *powerdnsLog) signed() {
-	for i := d.ring.tail; i > d.ring.head; i-- {
-		s := &d.ring.slots[(i-1)%heldRing]
-		if s.saw&(pdnsLogDecided|sawAll) == 0 && s.q.Type == d.q.Type && bytes.Equal(s.q.Name, d.q.Name) {
-			s.q.Flags |= picket.FlagTSIG
-			s.saw |= pdnsLogDecided
-			return
+	d.ring.each(d.q.Name, func(s *heldQuery, late bool) bool {
+		if late || s.saw&pdnsLogDecided != 0 || s.q.Type != d.q.Type {
+			return !late
 		}
-	}
+		s.q.Flags |= picket.FlagTSIG
+		s.saw |= pdnsLogDecided
+		return false
+	})
 }
 
 // wentOn finds the IXFR that has just been said to go on as AXFR.
