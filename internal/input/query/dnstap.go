@@ -105,7 +105,7 @@ func (d *dnstapDecoder) frame(b []byte, at int64) error {
 		d.acct.Skip(name)
 		return nil
 	}
-	e, reason := t.ends(tapTransports[:])
+	e, reason := t.ends()
 	if reason == "" {
 		reason = d.message(&e, response)
 	}

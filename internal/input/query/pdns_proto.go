@@ -26,10 +26,12 @@ var pdnsTransports = [...]picket.Transport{1: picket.TransportUDP, picket.Transp
 // pdnsRecord is one PBDNSMessage of dnsmessage.proto: the fields that Picket
 // reads. Slices point into the message.
 type pdnsRecord struct {
-	protoEnds
 	typ              uint64
 	id               []byte // a UUID that query and response share
 	identity         []byte
+	protocol         uint64
+	client, server   []byte
+	clientPort       uint64
 	time, queryTime  pdnsTime // of this message; in a response, of its query
 	msgID            uint64
 	asked            bool // there is a question
@@ -61,94 +63,110 @@ func (t pdnsTime) nanos() (ns int64, reason string) {
 // parse reads a message. Later values of a field win, as protocol buffers have it.
 func (t *pdnsRecord) parse(b []byte) (reason string) {
 	*t = pdnsRecord{class: 1, rcode: pdnsRcodeFailed}
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
+		}
+		switch num {
 		case 1:
-			t.typ = f.value
+			t.typ = v
 		case 2:
-			t.id = f.data
+			t.id = data
 		case 3:
-			t.identity = f.data
+			t.identity = data
 		case 5:
-			t.protocol = f.value
+			t.protocol = v
 		case 6:
-			t.client = f.data
+			t.client = data
 		case 7:
-			t.server = f.data
+			t.server = data
 		case 9:
-			t.time.sec, t.time.set = f.value, true
+			t.time.sec, t.time.set = v, true
 		case 10:
-			t.time.usec = f.value
+			t.time.usec = v
 		case 11:
-			t.msgID = f.value
+			t.msgID = v
 		case 12:
-			reason = t.question(f.data)
+			reason = t.question(data)
 		case 13:
-			reason = t.response(f.data)
+			reason = t.response(data)
 		case 14:
-			t.subnet = f.data
+			t.subnet = data
 		case 20:
-			t.clientPort = f.value
+			t.clientPort = v
 		case 28:
-			t.flags, t.hasFlags = f.value, true
+			t.flags, t.hasFlags = v, true
 		case 29:
-			t.edns, t.isEDNS = f.value, true
+			t.edns, t.isEDNS = v, true
 		}
 		if reason != "" {
 			return reason
 		}
+		b = rest
 	}
-	return f.reason()
+	return ""
 }
 
 func (t *pdnsRecord) question(b []byte) (reason string) {
 	t.asked = true
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
-		case 1:
-			t.name = f.data
-		case 2:
-			t.qtype = f.value
-		case 3:
-			t.class = f.value
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
 		}
+		switch num {
+		case 1:
+			t.name = data
+		case 2:
+			t.qtype = v
+		case 3:
+			t.class = v
+		}
+		b = rest
 	}
-	return f.reason()
+	return ""
 }
 
 func (t *pdnsRecord) response(b []byte) (reason string) {
 	t.answered = true
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, v, data, rest, ok := protoField(b)
+		if !ok {
+			return reasonProto
+		}
+		switch num {
 		case 1:
-			t.rcode = f.value
+			t.rcode = v
 		case 2:
 			if t.answers++; t.answers == 1 {
-				if t.owner, reason = firstString(f.data); reason != "" {
-					return reason
+				if t.owner, ok = firstString(data); !ok {
+					return reasonProto
 				}
 			}
 		case 5:
-			t.queryTime.sec, t.queryTime.set = f.value, true
+			t.queryTime.sec, t.queryTime.set = v, true
 		case 6:
-			t.queryTime.usec = f.value
+			t.queryTime.usec = v
 		}
+		b = rest
 	}
-	return f.reason()
+	return ""
 }
 
 // firstString returns field 1 of a message, the name in a DNSRR.
-func firstString(b []byte) (s []byte, reason string) {
-	f := protoFields{rest: b}
-	for f.next() {
-		if f.num == 1 {
-			s = f.data
+func firstString(b []byte) (s []byte, ok bool) {
+	for len(b) > 0 {
+		num, _, data, rest, ok := protoField(b)
+		if !ok {
+			return nil, false
 		}
+		if num == 1 {
+			s = data
+		}
+		b = rest
 	}
-	return s, f.reason()
+	return s, true
 }
 
 // header returns the second word of the DNS header. Writers copy it from memory,
@@ -157,6 +175,27 @@ func (t *pdnsRecord) header() uint16 { return bits.ReverseBytes16(uint16(t.flags
 
 // optTTL returns the OPT record's TTL field: version and flags (RFC 6891 §6.1.3).
 func (t *pdnsRecord) optTTL() uint32 { return bits.ReverseBytes32(uint32(t.edns)) }
+
+// ends returns who asked whom. The server's address may be missing.
+func (t *pdnsRecord) ends() (e endpoints, reason string) {
+	if t.protocol < uint64(len(pdnsTransports)) {
+		e.transport = pdnsTransports[t.protocol]
+	}
+	if t.clientPort > 65535 {
+		return e, reasonPort
+	}
+	e.clientPort = uint16(t.clientPort)
+	var ok bool
+	if e.client, e.v6, ok = tapAddress(t.client); !ok {
+		return e, reasonTapAddr
+	}
+	if t.server != nil {
+		if e.server, _, ok = tapAddress(t.server); !ok {
+			return e, reasonTapAddr
+		}
+	}
+	return e, ""
+}
 
 // barePdns reports whether b is a PBDNSMessage from its first to its last byte.
 func barePdns(b []byte) bool {
