@@ -24,8 +24,9 @@ type Position struct {
 	Record []byte
 }
 
-// Accounting is told what became of each record of an input, so that received =
-// accepted + rejected + skipped holds. Reasons are short constants of low
+// Accounting is told what became of each record of an input: exactly one of the
+// three, so that received = accepted + rejected + dropped holds (InputCounts), with
+// what was skipped never having been received. Reasons are short constants of low
 // cardinality ("truncated message", "bad address"). Implementations do not
 // allocate for a reason they have seen.
 type Accounting interface {
