@@ -17,7 +17,8 @@ func NameText(b []byte) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	return dnsname.String(name), true
+	var text [dnsname.MaxLen + 1]byte // enough unless much is escaped
+	return string(dnsname.AppendString(text[:0], name)), true
 }
 
 // Text is b as a string that can be shown: at most 2,048 bytes of valid UTF-8, with

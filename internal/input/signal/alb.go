@@ -61,12 +61,10 @@ func ALBAccess(ctx context.Context, r io.Reader, opt decode.Options, acct picket
 			}
 		}
 		d.host(s, f[albDomain])
-		if s.TargetName == "" {
-			d.request(s, f[albRequest])
+		if host := d.request(s, f[albRequest]); s.TargetName == "" {
+			d.host(s, host)
 		} else {
-			name := s.TargetName
-			d.request(s, f[albRequest])
-			s.TargetName = name
+			d.place(s, host)
 		}
 		s.Bytes = min(count(f[albReceived]), 1<<61) + min(count(f[albSent]), 1<<61)
 		d.detail(s, "status", f[albStatus])

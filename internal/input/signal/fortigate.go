@@ -115,14 +115,17 @@ func (f *forti) time(d *output) (ns int64, reason string) {
 	return ns, ""
 }
 
+// fortiFirst are the keys that a log of FortiGate begins with.
+var fortiFirst = [...]string{"date=", "logver=", "eventtime="}
+
 // read cuts a line's pairs; values may be quoted. It reports whether the line is
 // one of FortiGate.
 func (f *forti) read(b []byte) bool {
 	*f = forti{}
 	i := -1
-	for _, first := range [][]byte{[]byte("date="), []byte("logver="), []byte("eventtime=")} {
-		if j := bytes.Index(b, first); j >= 0 && (i < 0 || j < i) {
-			i = j
+	for within, first := b, 0; first < len(fortiFirst); first++ {
+		if j := bytes.Index(within, []byte(fortiFirst[first])); j >= 0 {
+			i, within = j, b[:j]
 		}
 	}
 	if i < 0 {

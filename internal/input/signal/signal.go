@@ -66,6 +66,18 @@ func (o *output) emit(s *picket.Signal, ns int64) error {
 // host sets the name of what was asked for from host or host:port. An address is
 // not a name; it is the target, where that is not known.
 func (o *output) host(s *picket.Signal, b []byte) {
+	b = o.place(s, b)
+	if len(b) == 0 {
+		return
+	}
+	if name, ok := o.text.Name(b); ok {
+		s.TargetName = name
+	}
+}
+
+// place sets what host or host:port says of the target's address and port, where
+// they are not known, and returns the name; nothing when it is none.
+func (o *output) place(s *picket.Signal, b []byte) (name []byte) {
 	if i := bytes.LastIndexByte(b, ':'); i >= 0 && (b[0] != '[' || b[i-1] == ']') {
 		if p, ok := decode.ParseUint(b[i+1:], 65535); ok && (b[0] == '[' || bytes.IndexByte(b, ':') == i) {
 			if s.TargetPort == 0 {
@@ -78,22 +90,20 @@ func (o *output) host(s *picket.Signal, b []byte) {
 		b = b[1 : len(b)-1]
 	}
 	if len(b) == 0 || string(b) == "-" || string(b) == "_" {
-		return
+		return nil
 	}
 	if addr, ok := decode.ParseAddr(b); ok {
 		if !s.Target.IsValid() {
 			s.Target = addr
 		}
-		return
+		return nil
 	}
 	for _, c := range b {
 		if c <= ' ' || c == '/' || c == ':' {
-			return
+			return nil
 		}
 	}
-	if name, ok := o.text.Name(b); ok {
-		s.TargetName = name
-	}
+	return b
 }
 
 // detail adds to a signal's details unless v is empty or "-".

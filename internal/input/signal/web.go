@@ -42,7 +42,7 @@ func WebAccess(ctx context.Context, r io.Reader, opt decode.Options, acct picket
 		if !ok {
 			return reasonNoRequest, nil
 		}
-		d.request(s, request)
+		d.host(s, d.request(s, request))
 		d.host(s, l.vhost)
 		d.response(s, rest)
 		return "", d.emit(s, ns)
@@ -117,7 +117,15 @@ func quoted(b []byte) (text, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '"' {
 		return nil, b, false
 	}
-	for i := 1; i < len(b); i++ {
+	end := bytes.IndexByte(b[1:], '"') + 1
+	if end == 0 {
+		return nil, b, false
+	}
+	i := end
+	if escape := bytes.IndexByte(b[1:end], '\\'); escape >= 0 {
+		i = 1 + escape
+	}
+	for ; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++
@@ -128,23 +136,23 @@ func quoted(b []byte) (text, rest []byte, ok bool) {
 	return nil, b, false
 }
 
-// request reads "GET /path HTTP/1.1". What is none, as scanners send it, is kept as it is.
-func (d *output) request(s *picket.Signal, b []byte) {
+// request reads "GET /path HTTP/1.1". What is none, as scanners send it, is kept as
+// it is. host is that of the absolute form (RFC 9112 §3.2.2).
+func (d *output) request(s *picket.Signal, b []byte) (host []byte) {
 	if i := bytes.LastIndex(b, []byte(" HTTP/")); i >= 0 {
 		b = b[:i]
 	}
 	s.Title = d.text.Text(b)
 	_, target, ok := bytes.Cut(b, []byte{' '})
-	if i := bytes.Index(target, []byte("://")); ok && i > 0 && i < 8 { // absolute form, RFC 9112 §3.2.2
-		host := target[i+3:]
-		if j := bytes.IndexAny(host, "/?#"); j >= 0 {
-			host = host[:j]
-		}
-		if j := bytes.LastIndexByte(host, '@'); j >= 0 {
-			host = host[j+1:]
-		}
-		d.host(s, host)
+	i := bytes.Index(target[:min(len(target), 10)], []byte("://"))
+	if !ok || i <= 0 || i >= 8 {
+		return nil
 	}
+	host = target[i+3:]
+	if j := bytes.IndexAny(host, "/?#"); j >= 0 {
+		host = host[:j]
+	}
+	return host[bytes.LastIndexByte(host, '@')+1:]
 }
 
 // response reads status, bytes, "referer" and "agent" as far as they are there.
