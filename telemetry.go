@@ -31,7 +31,7 @@ type Position struct {
 // allocate for a reason they have seen.
 type Accounting interface {
 	// Accept counts a record that yielded telemetry, with its event time (Unix
-	// nanoseconds), 0 when it has none.
+	// nanoseconds), 0 when it has none. It is told right before the sink is.
 	Accept(time int64)
 	// Reject counts a record that should have been telemetry but could not be read.
 	Reject(reason string, at Position)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 	"github.com/picket-dns/picket/internal/transport"
 )
 
-// reasonUnreadable counts a whole object, request or message whose format could
-// not be told, or that could not be read to its end.
+// reasonUnreadable counts a whole object, request, message or file whose format
+// could not be told, or that could not be read to its end.
 const reasonUnreadable = "unreadable as a whole"
 
 // options are what the decoders of an input are told; name is the file's or object's.
@@ -35,6 +36,9 @@ func (in *liveInput) options(name string) decode.Options {
 		name = name[i+1:]
 	}
 	opt.Name = name
+	if opt.Origin != "" {
+		opt.Origin = strings.TrimSuffix(opt.Origin, ".") + "."
+	}
 	return opt
 }
 
@@ -62,7 +66,8 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 	if same && was.Format != "" && format == input.Auto {
 		format = was.Format
 	}
-	fm, r, err := input.Open(f, format)
+	src := &sourceErrors{r: f}
+	fm, r, err := input.Open(src, format)
 	if err != nil {
 		if errors.Is(err, input.ErrEmpty) || ctx.Err() != nil {
 			return nil
@@ -83,21 +88,25 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
 		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
 	}
-	if err := in.decode(ctx, fm, r, f.Path(), s); err != nil {
-		return err
+	err = fm.Decode(context.WithoutCancel(ctx), r, in.options(f.Path()), s, s)
+	switch {
+	case src.err != nil: // not the content's: it is tried again
+		return errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
+	case err == nil:
+		in.fine()
+	default:
+		in.fail(fmt.Errorf("%s: %w", f.Path(), err))
+		if fm.Shape == input.ShapeDocument {
+			if err := s.Abandon(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			s = in.desk.Stream(intake.StreamConfig{Name: f.Path(), Format: fm.Name})
+			pl.stream = s
+		}
+		// What came before counts. What follows cannot be read.
+		s.Reject(reasonUnreadable, picket.Position{})
 	}
-	in.fine()
 	return in.commit(ctx, s, pl.at(-1))
-}
-
-// decode runs the decoder over a stream, which it abandons on an error. The decoder
-// is not told of ctx: its reader ends, and it hands over what it holds.
-func (in *liveInput) decode(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream) error {
-	err := fm.Decode(context.WithoutCancel(ctx), r, in.options(name), s, s)
-	if err != nil {
-		return errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
-	}
-	return nil
 }
 
 // commit ends a stream.
@@ -239,8 +248,16 @@ type sourceErrors struct {
 // Read implements io.Reader.
 func (s *sourceErrors) Read(b []byte) (int, error) {
 	n, err := s.r.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.err = err
 	}
 	return n, err
+}
+
+// SetReadDeadline sets the source's, where it has one.
+func (s *sourceErrors) SetReadDeadline(t time.Time) error {
+	if live, ok := s.r.(interface{ SetReadDeadline(time.Time) error }); ok {
+		return live.SetReadDeadline(t)
+	}
+	return os.ErrNoDeadline
 }

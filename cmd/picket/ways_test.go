@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,4 +118,37 @@ func TestGitHistory(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Counts.Accepted != 5 {
 		t.Errorf("%+v, %v", list, err)
 	}
+}
+
+// TestBrokenFile: what can be read of a broken file counts, its end is one rejected
+// record, and a restart changes neither.
+func TestBrokenFile(t *testing.T) {
+	i := slices.IndexFunc(samples(t), func(s *sample) bool { return s.format.Name == "pcap" })
+	s := samples(t)[i]
+	c := newChild(t, "inputs:\n  - {name: broken, file: broken.pcap}\n  - {name: zone, file: bad.zone, format: octodns, origin: example.com}\n")
+	if err := os.WriteFile(c.path("broken.pcap"), append(slices.Clone(s.bytes), bytes.Repeat([]byte{0xff}, 64)...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.path("bad.zone"), []byte("www: {type: A, value: 192.0.2.1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.start()
+		c.accepted("broken", int(s.Accepted))
+		for input, want := range map[string]int64{"broken": s.Accepted + s.Rejected + 1, "zone": 1} {
+			c.until("the end is counted", func() bool {
+				v, _ := c.metric(fmt.Sprintf("picket_input_received_total{input=%q}", input))
+				return int64(v) == want
+			})
+		}
+		c.stop()
+	}
+	checkRows(t, c.path("data"), int(s.Accepted))
+	// A mended document is read, and counts.
+	if err := os.WriteFile(c.path("bad.zone"), []byte("www: {type: A, value: 192.0.2.1}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+	c.accepted("zone", 1)
+	c.stop()
 }

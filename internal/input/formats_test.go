@@ -147,3 +147,48 @@ func (r *rejects) Reject(reason string, at picket.Position) {
 	r.list = append(r.list, rejected{reason, string(at.Record)})
 	r.Counter.Reject(reason, at)
 }
+
+// TestFormatOrder: a piece of telemetry is accounted for right before the sink has
+// it. Who reads something again relies on that to know what has counted already.
+func TestFormatOrder(t *testing.T) {
+	for _, f := range Formats() {
+		t.Run(f.Name, func(t *testing.T) {
+			s := sampleOf(t, f.Name)
+			o := &order{t: t, Counter: NewCounter()}
+			if err := f.Decode(context.Background(), bytes.NewReader(s.bytes), s.options(t), o, o); err != nil {
+				t.Fatal(err)
+			}
+			if o.accepted != o.taken || o.taken != s.Accepted {
+				t.Errorf("%d accepted, %d handed over, want %d of each", o.accepted, o.taken, s.Accepted)
+			}
+		})
+	}
+}
+
+// order is an account and a sink that must be told in turn.
+type order struct {
+	*Counter
+	t               *testing.T
+	accepted, taken int64
+}
+
+// Accept implements picket.Accounting.
+func (o *order) Accept(int64) {
+	if o.accepted++; o.accepted != o.taken+1 {
+		o.t.Errorf("accepted the record number %d after %d were handed over", o.accepted, o.taken)
+	}
+}
+
+func (o *order) take() error {
+	if o.taken++; o.taken != o.accepted {
+		o.t.Errorf("handed over the record number %d after %d were accepted", o.taken, o.accepted)
+	}
+	return nil
+}
+
+func (o *order) Query(*picket.Query) error           { return o.take() }
+func (o *order) Record(*picket.Record) error         { return o.take() }
+func (o *order) Sighting(*picket.Sighting) error     { return o.take() }
+func (o *order) AdminEvent(*picket.AdminEvent) error { return o.take() }
+func (o *order) Asset(*picket.Asset) error           { return o.take() }
+func (o *order) Signal(*picket.Signal) error         { return o.take() }

@@ -188,11 +188,11 @@ func (d *pcapDecoder) emit(q *picket.Query, s *slot) error {
 	if s.echo || q.Flags&picket.FlagResponse == 0 {
 		d.late.mark(s.lateKey(q.Name), d.clock.now)
 	}
+	d.acct.Accept(q.Time)
 	if err := d.sink.Query(q); err != nil {
 		d.stopped = true
 		return err
 	}
-	d.acct.Accept(q.Time)
 	return nil
 }
 
