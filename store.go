@@ -59,7 +59,7 @@ type SourceStatus struct {
 	Rejected  map[string]int64 `json:"rejected"`
 	Skipped   map[string]int64 `json:"skipped"`
 	Dropped   map[string]int64 `json:"dropped"`
-	LastEvent time.Time        `json:"last_event"` // event time of the newest accepted record
+	LastEvent time.Time        `json:"last_event"`      // event time of the newest accepted record
 	Notes     []string         `json:"notes,omitempty"` // what was assumed in reading
 	Error     string           `json:"error,omitempty"`
 }

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
@@ -57,22 +56,15 @@ func TestCloudStops(t *testing.T) {
 
 // TestMSDNSFlood: queries without answers are held in bounded number.
 func TestMSDNSFlood(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two hundred thousand lines")
-	}
 	var b strings.Builder
-	const n = 3 << 16
+	const n = 1<<16 + 1<<12 // more than are held
 	for i := range n {
 		b.WriteString(strings.Replace(msPacketLine("22.6.2017 05:36:59"), "2de6", string([]byte{hexDigit(i >> 12), hexDigit(i >> 8), hexDigit(i >> 4), hexDigit(i)}), 1))
 		b.WriteByte('\n')
 	}
-	begin := time.Now()
 	got, acct := decodeText(t, MSDNSDebug, b.String(), decode.Options{})
 	if len(got) != n || acct.total() != n {
 		t.Errorf("%d of %d, %+v", len(got), n, acct)
-	}
-	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("took %s", took)
 	}
 }
 
