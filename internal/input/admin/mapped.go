@@ -47,6 +47,7 @@ type mapped struct {
 	acct picket.Accounting
 	sink picket.AdminEventSink
 	time decode.MappedTime
+	text decode.Interner
 }
 
 func newMapped(opt decode.Options, acct picket.Accounting, sink picket.AdminEventSink) *mapped {
@@ -66,7 +67,7 @@ func (d *mapped) take(v *decode.Values) (reason string, err error) {
 			if ns, timed = d.time.Parse(all[0]); !timed {
 				return decode.ReasonTime, nil
 			}
-		} else if reason := setMapped(e, field, all); reason != "" {
+		} else if reason := d.set(e, field, all); reason != "" {
 			return reason, nil
 		}
 	}
@@ -83,16 +84,16 @@ func (d *mapped) take(v *decode.Values) (reason string, err error) {
 	return "", d.sink.AdminEvent(e)
 }
 
-func setMapped(e *picket.AdminEvent, field string, all [][]byte) (reason string) {
+func (d *mapped) set(e *picket.AdminEvent, field string, all [][]byte) (reason string) {
 	b := all[0]
 	ok := true
 	switch field {
 	case "provider":
-		e.Provider = decode.Text(b)
+		e.Provider = d.text.Text(b)
 	case "service":
-		e.Service = decode.Text(b)
+		e.Service = d.text.Text(b)
 	case "action":
-		e.Action = decode.Text(b)
+		e.Action = d.text.Text(b)
 	case "effect":
 		switch v := strings.ToLower(string(b)); v {
 		case picket.EffectRead, picket.EffectCreate, picket.EffectChange, picket.EffectDelete, picket.EffectTransfer, picket.EffectSnapshot, picket.EffectOther:
@@ -103,23 +104,23 @@ func setMapped(e *picket.AdminEvent, field string, all [][]byte) (reason string)
 	case "outcome":
 		e.Outcome = mappedOutcome(b)
 	case "reason":
-		e.Reason = decode.Text(b)
+		e.Reason = d.text.Text(b)
 	case "actor":
-		e.Actor = decode.Text(b)
+		e.Actor = d.text.Text(b)
 	case "actor_ip":
 		if e.ActorIP, ok = decode.ParseAddr(b); !ok {
 			return decode.ReasonAddress
 		}
 	case "agent":
-		e.Agent = decode.Text(b)
+		e.Agent = d.text.Text(b)
 	case "zone":
-		if e.Zone, ok = decode.NameText(b); !ok {
+		if e.Zone, ok = d.text.Name(b); !ok {
 			return decode.ReasonBadName
 		}
 	case "names":
 		for _, b := range all {
-			for _, n := range bytes.FieldsFunc(b, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' }) {
-				name, ok := decode.NameText(n)
+			for n := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' }) {
+				name, ok := d.text.Name(n)
 				if !ok {
 					return decode.ReasonBadName
 				}
@@ -129,11 +130,11 @@ func setMapped(e *picket.AdminEvent, field string, all [][]byte) (reason string)
 			}
 		}
 	case "target":
-		e.Target = decode.Text(b)
+		e.Target = d.text.Text(b)
 	case "id":
-		e.ID = decode.Text(b)
+		e.ID = d.text.Text(b)
 	case "ticket":
-		e.Ticket = decode.Text(b)
+		e.Ticket = d.text.Text(b)
 	default:
 		if key, ok := strings.CutPrefix(field, "details."); ok {
 			if e.Details == nil {

@@ -91,6 +91,7 @@ func JSON(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Acco
 type mapped struct {
 	output
 	time decode.MappedTime
+	text decode.Interner // of what many assets share
 }
 
 func newMapped(opt decode.Options, acct picket.Accounting, sink picket.AssetSink) *mapped {
@@ -144,26 +145,26 @@ func (d *mapped) set(a *picket.Asset, field string, all [][]byte) (reason string
 	case "port":
 		return port(a, b)
 	case "protocol":
-		a.Protocol = strings.ToLower(decode.Text(b))
+		a.Protocol = strings.ToLower(d.text.Text(b))
 	case "service":
-		a.Service = decode.Text(b)
+		a.Service = d.text.Text(b)
 	case "title":
-		a.Title = decode.Text(b)
+		a.Title = d.text.Text(b)
 	case "severity":
-		a.Severity = decode.Text(b)
+		a.Severity = d.text.Text(b)
 	case "tool":
-		a.Tool = decode.Text(b)
+		a.Tool = d.text.Text(b)
 	case "owner":
-		a.Owner = decode.Text(b)
+		a.Owner = d.text.Text(b)
 	case "criticality":
-		a.Criticality = decode.Text(b)
+		a.Criticality = d.text.Text(b)
 	case "environment":
-		a.Environment = decode.Text(b)
+		a.Environment = d.text.Text(b)
 	case "tags":
 		for _, b := range all {
-			for _, t := range bytes.FieldsFunc(b, listSeparator) {
+			for t := range bytes.FieldsFuncSeq(b, listSeparator) {
 				if t = bytes.TrimSpace(t); len(t) > 0 && len(a.Tags) < maxLabelValues {
-					a.Tags = append(a.Tags, decode.Text(t))
+					a.Tags = append(a.Tags, d.text.Text(t))
 				}
 			}
 		}
@@ -181,7 +182,7 @@ func (d *mapped) set(a *picket.Asset, field string, all [][]byte) (reason string
 // addrs reads addresses: several values, or several in one.
 func addrs(a *picket.Asset, all [][]byte) (reason string) {
 	for _, b := range all {
-		for _, s := range bytes.FieldsFunc(b, func(r rune) bool { return listSeparator(r) || r == ' ' }) {
+		for s := range bytes.FieldsFuncSeq(b, func(r rune) bool { return listSeparator(r) || r == ' ' }) {
 			addr, ok := decode.ParseAddr(s)
 			if !ok {
 				return decode.ReasonAddress
