@@ -27,6 +27,9 @@ type config struct {
 	// Names, without port, under which the console may be reached besides loopback
 	// ones; requests for other names are refused, against DNS rebinding.
 	ConsoleHosts []string `yaml:"console_hosts"`
+	// User to become, when started as root, once inputs and console are open. The data
+	// directory is given to that user. Capturing needs root, or CAP_NET_RAW, to begin with.
+	User string `yaml:"user"`
 	// Zones that are watched, as master files (RFC 1035 §5).
 	Zones []zoneConfig `yaml:"zones"`
 	// Files with retired names, one a line: names that passive DNS still shows.

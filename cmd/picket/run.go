@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,6 +22,7 @@ import (
 	"github.com/picket-dns/picket/internal/detect"
 	"github.com/picket-dns/picket/internal/duckdb"
 	"github.com/picket-dns/picket/internal/intake"
+	"github.com/picket-dns/picket/internal/transport"
 	"github.com/picket-dns/picket/internal/web"
 )
 
@@ -106,6 +112,11 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		running.Wait()
 		return errors.Join(err, d.closePipeline(), console.Close(), d.stopConsole())
 	}
+	if err := d.becomeUser(); err != nil {
+		stopInputs()
+		running.Wait()
+		return errors.Join(err, d.closePipeline(), console.Close(), d.stopConsole())
+	}
 	d.serve(console) // who is answered may rely on the inputs being in place
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
@@ -182,6 +193,36 @@ func (d *daemon) startInputs(ctx context.Context, running *sync.WaitGroup) error
 			return fmt.Errorf("input %s: %w", in.cfg.Name, err)
 		}
 	}
+	return nil
+}
+
+// becomeUser gives up root, and the data directory to the user that is left.
+func (d *daemon) becomeUser() error {
+	if d.cfg.User == "" || os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(d.cfg.User)
+	if err != nil {
+		return fmt.Errorf("user: %w", err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("user %s: %w", d.cfg.User, err)
+	}
+	err = filepath.WalkDir(d.cfg.DataDir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+	if err != nil {
+		return fmt.Errorf("give the data directory to %s: %w", d.cfg.User, err)
+	}
+	if err := transport.DropPrivileges(d.cfg.User); err != nil {
+		return err
+	}
+	d.log.Info("gave up root", "user", d.cfg.User)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -35,7 +36,10 @@ func TestCapture(t *testing.T) {
 	go func() { _ = srv.ActivateAndServe() }()
 	defer func() { _ = srv.Shutdown() }()
 	port := pc.LocalAddr().(*net.UDPAddr).Port
-	c := newChild(t, fmt.Sprintf("inputs:\n  - {name: wire, capture: {interface: lo, ports: [%d]}}\n", port))
+	c := newChild(t, fmt.Sprintf("user: nobody\ninputs:\n  - {name: wire, capture: {interface: lo, ports: [%d]}}\n", port))
+	if err := os.Chmod(c.dir, 0o755); err != nil { // nobody has to get at the data directory
+		t.Fatal(err)
+	}
 	if err := c.startOr(); err != nil {
 		t.Skipf("capturing is not possible here: %v", err)
 	}
@@ -51,6 +55,16 @@ func TestCapture(t *testing.T) {
 	c.accepted("wire", n)
 	if v, _ := c.metric(`picket_input_received_total{input="wire"}`); v != n {
 		t.Errorf("received %v, want %d", v, n)
+	}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", c.cmd.Process.Pid))
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("threads %v, %v", tasks, err)
+	}
+	for _, task := range tasks {
+		status, err := os.ReadFile(task)
+		if err == nil && (!bytes.Contains(status, []byte("CapEff:\t0000000000000000")) || bytes.Contains(status, []byte("Uid:\t0\t"))) {
+			t.Errorf("%s still has rights:\n%s", task, status)
+		}
 	}
 	c.stop()
 	checkRows(t, c.path("data"), n)
