@@ -158,11 +158,14 @@ func (d *powerdnsLog) decided(code picket.Rcode) error {
 	if !late {
 		s.q.ClientPort = q.ClientPort
 		s.q.Flags |= q.Flags & picket.FlagTSIG
-		if code != picket.RcodeUnknown {
-			respond(&s.q, code)
-		}
 	}
-	return nil
+	if code == picket.RcodeUnknown {
+		return nil
+	}
+	if s.saw |= sawAll; !late { // what may follow says that the transfer failed
+		respond(&s.q, code)
+	}
+	return d.ring.settle()
 }
 
 // ended notes a transfer's result, after which no line is awaited.
