@@ -140,16 +140,15 @@ func (w *cloudReader) object(b []byte, depth int) (n int, err error) {
 		if inside == 0 && w.format.value(c, k) {
 			continue
 		}
-		if depth+1 == cloudDepth || !wrapperKey(k) || (inside == 0 && !w.whole(*c)) {
-			c.Skip()
-			continue
-		}
-		wrapper = true
 		from := c.I
-		data := len(k) == 4 && k[3]|0x20 == 'a'
 		if c.Skip(); c.Bad {
 			break
 		}
+		if depth+1 == cloudDepth || !wrapperKey(k) || (inside == 0 && !whole(*c)) {
+			continue
+		}
+		wrapper = true
+		data := len(k) == 4 && k[3]|0x20 == 'a'
 		m, err := w.inside(bytes.TrimLeft(b[from:c.I], " \t\r\n"), data, depth)
 		if inside += m; err != nil {
 			return 0, err
@@ -171,10 +170,10 @@ func (w *cloudReader) object(b []byte, depth int) (n int, err error) {
 	return c.I, nil
 }
 
-// whole reports whether the rest of the object that c is in, from a value on, can
-// be read. Records out of a broken wrapper would count again when it is mended.
-func (w *cloudReader) whole(c decode.Cursor) bool {
-	for ok := true; ok; _, ok = c.Key() {
+// whole reports whether the rest of the object that c is in can be read. Records
+// out of a broken wrapper would count again when it is mended.
+func whole(c decode.Cursor) bool {
+	for _, ok := c.Key(); ok; _, ok = c.Key() {
 		c.Skip()
 	}
 	return !c.Bad
