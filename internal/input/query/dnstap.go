@@ -105,7 +105,7 @@ func (d *dnstapDecoder) frame(b []byte, at int64) error {
 		d.acct.Skip(name)
 		return nil
 	}
-	e, reason := t.ends()
+	e, reason := t.ends(tapTransports[:])
 	if reason == "" {
 		reason = d.message(&e, response)
 	}

@@ -1,9 +1,6 @@
 package query
 
 import (
-	"encoding/binary"
-	"net/netip"
-
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
 )
@@ -24,12 +21,10 @@ const (
 // tapRecord is one dnstap record: the fields of messages Dnstap and Message in
 // dnstap.proto that Picket reads. Slices point into the frame.
 type tapRecord struct {
+	protoEnds
 	identity        []byte
 	kind            uint64 // Dnstap.type, 1 is MESSAGE
 	typ             uint64 // Message.type, 0 when absent
-	protocol        uint64
-	client, server  []byte
-	clientPort      uint64
 	queryTime       tapTime
 	responseTime    tapTime
 	query, response []byte
@@ -52,62 +47,23 @@ func (t tapTime) nanos() (ns int64, reason string) {
 	return int64(t.sec)*decode.NsPerSecond + int64(t.nsec), ""
 }
 
-// protoField reads one field at the start of b (protocol buffers encoding):
-// its number, value and what follows. Length-delimited values come as bytes,
-// others as a number. ok is false on malformed input.
-func protoField(b []byte) (num uint64, v uint64, data, rest []byte, ok bool) {
-	key, n := binary.Uvarint(b)
-	if n <= 0 {
-		return 0, 0, nil, nil, false
-	}
-	b, num = b[n:], key>>3
-	switch key & 7 {
-	case 0:
-		if v, n = binary.Uvarint(b); n <= 0 {
-			return 0, 0, nil, nil, false
-		}
-		return num, v, nil, b[n:], num != 0
-	case 1:
-		if len(b) < 8 {
-			return 0, 0, nil, nil, false
-		}
-		return num, binary.LittleEndian.Uint64(b), nil, b[8:], num != 0
-	case 2:
-		if v, n = binary.Uvarint(b); n <= 0 || v > uint64(len(b)-n) {
-			return 0, 0, nil, nil, false
-		}
-		end := n + int(v)
-		return num, 0, b[n:end:end], b[end:], num != 0
-	case 5:
-		if len(b) < 4 {
-			return 0, 0, nil, nil, false
-		}
-		return num, uint64(binary.LittleEndian.Uint32(b)), nil, b[4:], num != 0
-	}
-	return 0, 0, nil, nil, false // groups do not occur in dnstap.proto
-}
-
 // parse reads a record; unknown fields are passed over.
 func (t *tapRecord) parse(b []byte) (reason string) {
 	*t = tapRecord{}
 	var message []byte
-	for len(b) > 0 {
-		num, v, data, rest, ok := protoField(b)
-		if !ok {
-			return reasonProto
-		}
-		switch num {
+	f := protoFields{rest: b}
+	for f.next() {
+		switch f.num {
 		case 1:
-			t.identity = data
+			t.identity = f.data
 		case 14:
-			message = data
+			message = f.data
 		case 15:
-			t.kind = v
+			t.kind = f.value
 		}
-		b = rest
 	}
-	if t.kind != 1 {
-		return ""
+	if f.broken || t.kind != 1 {
+		return f.reason()
 	}
 	if message == nil {
 		return reasonNoTap
@@ -116,38 +72,34 @@ func (t *tapRecord) parse(b []byte) (reason string) {
 }
 
 func (t *tapRecord) message(b []byte) (reason string) {
-	for len(b) > 0 {
-		num, v, data, rest, ok := protoField(b)
-		if !ok {
-			return reasonProto
-		}
-		switch num {
+	f := protoFields{rest: b}
+	for f.next() {
+		switch f.num {
 		case 1:
-			t.typ = v
+			t.typ = f.value
 		case 3:
-			t.protocol = v
+			t.protocol = f.value
 		case 4:
-			t.client = data
+			t.client = f.data
 		case 5:
-			t.server = data
+			t.server = f.data
 		case 6:
-			t.clientPort = v
+			t.clientPort = f.value
 		case 8:
-			t.queryTime.sec, t.queryTime.set = v, true
+			t.queryTime.sec, t.queryTime.set = f.value, true
 		case 9:
-			t.queryTime.nsec = uint32(v)
+			t.queryTime.nsec = uint32(f.value)
 		case 10:
-			t.query = data
+			t.query = f.data
 		case 12:
-			t.responseTime.sec, t.responseTime.set = v, true
+			t.responseTime.sec, t.responseTime.set = f.value, true
 		case 13:
-			t.responseTime.nsec = uint32(v)
+			t.responseTime.nsec = uint32(f.value)
 		case 14:
-			t.response = data
+			t.response = f.data
 		}
-		b = rest
 	}
-	return ""
+	return f.reason()
 }
 
 // tapTypes are the names of Message.Type in dnstap.proto.
@@ -166,38 +118,3 @@ const (
 // what carries it.
 var tapTransports = [...]picket.Transport{1: picket.TransportUDP, picket.TransportTCP, picket.TransportTLS,
 	picket.TransportHTTPS, picket.TransportUDP, picket.TransportTCP, picket.TransportQUIC}
-
-// ends returns who asked whom. The server's address may be missing.
-func (t *tapRecord) ends() (e endpoints, reason string) {
-	if t.protocol < uint64(len(tapTransports)) {
-		e.transport = tapTransports[t.protocol]
-	}
-	if t.clientPort > 65535 {
-		return e, reasonPort
-	}
-	e.clientPort = uint16(t.clientPort)
-	var ok bool
-	if e.client, e.v6, ok = tapAddress(t.client); !ok {
-		return e, reasonTapAddr
-	}
-	if t.server != nil {
-		if e.server, _, ok = tapAddress(t.server); !ok {
-			return e, reasonTapAddr
-		}
-	}
-	return e, ""
-}
-
-// tapAddress reads an address into the 16-byte form of endpoints. IPv4 lies in
-// its last four bytes, as an IPv4-mapped address has it anyway.
-func tapAddress(b []byte) (a [16]byte, v6, ok bool) {
-	switch len(b) {
-	case 4:
-		copy(a[12:], b)
-		return a, false, true
-	case 16:
-		copy(a[:], b)
-		return a, !netip.AddrFrom16(a).Is4In6(), true
-	}
-	return a, false, false
-}

@@ -59,7 +59,7 @@ func (d *pdnsDecoder) message(b []byte, at int64) error {
 // transaction takes the query or response in d.rec.
 func (d *pdnsDecoder) transaction() (reason string) {
 	t := &d.rec
-	e, reason := t.ends()
+	e, reason := t.ends(pdnsTransports[:])
 	if reason != "" {
 		return reason
 	}

@@ -26,12 +26,10 @@ var pdnsTransports = [...]picket.Transport{1: picket.TransportUDP, picket.Transp
 // pdnsRecord is one PBDNSMessage of dnsmessage.proto: the fields that Picket
 // reads. Slices point into the message.
 type pdnsRecord struct {
+	protoEnds
 	typ              uint64
 	id               []byte // a UUID that query and response share
 	identity         []byte
-	protocol         uint64
-	client, server   []byte
-	clientPort       uint64
 	time, queryTime  pdnsTime // of this message; in a response, of its query
 	msgID            uint64
 	asked            bool // there is a question
@@ -63,110 +61,94 @@ func (t pdnsTime) nanos() (ns int64, reason string) {
 // parse reads a message. Later values of a field win, as protocol buffers have it.
 func (t *pdnsRecord) parse(b []byte) (reason string) {
 	*t = pdnsRecord{class: 1, rcode: pdnsRcodeFailed}
-	for len(b) > 0 {
-		num, v, data, rest, ok := protoField(b)
-		if !ok {
-			return reasonProto
-		}
-		switch num {
+	f := protoFields{rest: b}
+	for f.next() {
+		switch f.num {
 		case 1:
-			t.typ = v
+			t.typ = f.value
 		case 2:
-			t.id = data
+			t.id = f.data
 		case 3:
-			t.identity = data
+			t.identity = f.data
 		case 5:
-			t.protocol = v
+			t.protocol = f.value
 		case 6:
-			t.client = data
+			t.client = f.data
 		case 7:
-			t.server = data
+			t.server = f.data
 		case 9:
-			t.time.sec, t.time.set = v, true
+			t.time.sec, t.time.set = f.value, true
 		case 10:
-			t.time.usec = v
+			t.time.usec = f.value
 		case 11:
-			t.msgID = v
+			t.msgID = f.value
 		case 12:
-			reason = t.question(data)
+			reason = t.question(f.data)
 		case 13:
-			reason = t.response(data)
+			reason = t.response(f.data)
 		case 14:
-			t.subnet = data
+			t.subnet = f.data
 		case 20:
-			t.clientPort = v
+			t.clientPort = f.value
 		case 28:
-			t.flags, t.hasFlags = v, true
+			t.flags, t.hasFlags = f.value, true
 		case 29:
-			t.edns, t.isEDNS = v, true
+			t.edns, t.isEDNS = f.value, true
 		}
 		if reason != "" {
 			return reason
 		}
-		b = rest
 	}
-	return ""
+	return f.reason()
 }
 
 func (t *pdnsRecord) question(b []byte) (reason string) {
 	t.asked = true
-	for len(b) > 0 {
-		num, v, data, rest, ok := protoField(b)
-		if !ok {
-			return reasonProto
-		}
-		switch num {
+	f := protoFields{rest: b}
+	for f.next() {
+		switch f.num {
 		case 1:
-			t.name = data
+			t.name = f.data
 		case 2:
-			t.qtype = v
+			t.qtype = f.value
 		case 3:
-			t.class = v
+			t.class = f.value
 		}
-		b = rest
 	}
-	return ""
+	return f.reason()
 }
 
 func (t *pdnsRecord) response(b []byte) (reason string) {
 	t.answered = true
-	for len(b) > 0 {
-		num, v, data, rest, ok := protoField(b)
-		if !ok {
-			return reasonProto
-		}
-		switch num {
+	f := protoFields{rest: b}
+	for f.next() {
+		switch f.num {
 		case 1:
-			t.rcode = v
+			t.rcode = f.value
 		case 2:
 			if t.answers++; t.answers == 1 {
-				if t.owner, ok = firstString(data); !ok {
-					return reasonProto
+				if t.owner, reason = firstString(f.data); reason != "" {
+					return reason
 				}
 			}
 		case 5:
-			t.queryTime.sec, t.queryTime.set = v, true
+			t.queryTime.sec, t.queryTime.set = f.value, true
 		case 6:
-			t.queryTime.usec = v
+			t.queryTime.usec = f.value
 		}
-		b = rest
 	}
-	return ""
+	return f.reason()
 }
 
 // firstString returns field 1 of a message, the name in a DNSRR.
-func firstString(b []byte) (s []byte, ok bool) {
-	for len(b) > 0 {
-		num, _, data, rest, ok := protoField(b)
-		if !ok {
-			return nil, false
+func firstString(b []byte) (s []byte, reason string) {
+	f := protoFields{rest: b}
+	for f.next() {
+		if f.num == 1 {
+			s = f.data
 		}
-		if num == 1 {
-			s = data
-		}
-		b = rest
 	}
-	return s, true
+	return s, f.reason()
 }
 
 // header returns the second word of the DNS header. Writers copy it from memory,
@@ -175,27 +157,6 @@ func (t *pdnsRecord) header() uint16 { return bits.ReverseBytes16(uint16(t.flags
 
 // optTTL returns the OPT record's TTL field: version and flags (RFC 6891 §6.1.3).
 func (t *pdnsRecord) optTTL() uint32 { return bits.ReverseBytes32(uint32(t.edns)) }
-
-// ends returns who asked whom. The server's address may be missing.
-func (t *pdnsRecord) ends() (e endpoints, reason string) {
-	if t.protocol < uint64(len(pdnsTransports)) {
-		e.transport = pdnsTransports[t.protocol]
-	}
-	if t.clientPort > 65535 {
-		return e, reasonPort
-	}
-	e.clientPort = uint16(t.clientPort)
-	var ok bool
-	if e.client, e.v6, ok = tapAddress(t.client); !ok {
-		return e, reasonTapAddr
-	}
-	if t.server != nil {
-		if e.server, _, ok = tapAddress(t.server); !ok {
-			return e, reasonTapAddr
-		}
-	}
-	return e, ""
-}
 
 // barePdns reports whether b is a PBDNSMessage from its first to its last byte.
 func barePdns(b []byte) bool {
