@@ -57,7 +57,10 @@ func (in *liveInput) syslog(ctx context.Context, running *sync.WaitGroup) error 
 	}
 	in.d.log.Info("listening for syslog", "input", in.cfg.Name, "address", in.cfg.way().place)
 	running.Go(func() {
-		in.takeConn(ctx, s, "")
+		// What cannot be made sense of is dropped and counted; what comes after it is
+		// looked at anew.
+		for !in.takeConn(ctx, s, "") && ctx.Err() == nil {
+		}
 		if err := s.Close(); err != nil {
 			in.fail(err)
 		}

@@ -170,15 +170,17 @@ func (p *filePlace) at(clean int64) map[string][]byte {
 	return map[string][]byte{p.key: b}
 }
 
-// takeConn takes in a stream that cannot be sent again.
-func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) {
+// takeConn takes in a stream that cannot be sent again. It reports whether the
+// stream was read to its end.
+func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) bool {
 	fm, opened, err := input.Open(r, in.cfg.Format)
 	if err != nil {
-		if !errors.Is(err, input.ErrEmpty) && ctx.Err() == nil {
-			in.desk.Drop(reasonUnreadable, 1)
-			in.fail(err)
+		if errors.Is(err, input.ErrEmpty) || ctx.Err() != nil {
+			return true
 		}
-		return
+		in.desk.Drop(reasonUnreadable, 1)
+		in.fail(err)
+		return false
 	}
 	in.use(fm)
 	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
@@ -186,14 +188,16 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) {
 	err = fm.Decode(context.WithoutCancel(ctx), c.Reader(), in.options(name), s, s)
 	// What came before the trouble counts: it does not come again.
 	if cerr := in.commit(ctx, s, nil); cerr != nil {
+		in.desk.Drop("not stored", int(s.Uncommitted()))
 		in.fail(cerr)
-		return
+		return false
 	}
 	if err != nil && ctx.Err() == nil {
 		in.fail(err)
-		return
+		return false
 	}
 	in.fine()
+	return true
 }
 
 // takeWhole takes in something that is read to its end and counts as a whole: a

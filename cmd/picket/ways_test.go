@@ -166,3 +166,23 @@ func TestBrokenFile(t *testing.T) {
 	c.accepted("zone", 1)
 	c.stop()
 }
+
+// TestSyslogAfterGarbage: a message of no known format is dropped and counted, and
+// does not end the input; JSON comes without the header of its messages.
+func TestSyslogAfterGarbage(t *testing.T) {
+	udp, tcp := freeAddr(t), freeAddr(t)
+	c := newChild(t, fmt.Sprintf("inputs:\n  - {name: udp, syslog_udp: %q}\n  - {name: tcp, syslog_tcp: %q}\n", udp, tcp))
+	c.start()
+	for name, conn := range map[string]net.Conn{"udp": c.dial("udp", udp), "tcp": c.dial("tcp", tcp)} {
+		write(t, conn, []byte("<134>1 2026-03-02T10:00:00Z h a 1 - - hello there, this is no telemetry at all and long enough\n"))
+		c.until("the garbage is dropped", func() bool {
+			v, _ := c.metric(fmt.Sprintf(`picket_input_dropped_total{input=%q,reason="unreadable as a whole"}`, name))
+			return v == 1
+		})
+		for i := range 3 {
+			write(t, conn, fmt.Appendf(nil, `<134>1 2026-03-02T10:00:00Z h a 1 - - {"time":"2026-03-02T10:00:0%dZ","client":"198.51.100.7","name":"www.example.org","type":"A"}`+"\n", i))
+		}
+		c.accepted(name, 3)
+	}
+	c.stop()
+}

@@ -180,6 +180,13 @@ func (s *Stream) Total() picket.InputCounts {
 	return s.total.Clone()
 }
 
+// Uncommitted is how many records have been received since the last commit.
+func (s *Stream) Uncommitted() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.delta.Received()
+}
+
 // Dirty reports whether there is something to commit.
 func (s *Stream) Dirty() bool {
 	s.mu.Lock()

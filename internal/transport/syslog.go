@@ -43,7 +43,7 @@ type SyslogConfig struct {
 	// It is called from several goroutines.
 	Dropped func(reason string, n int)
 	// ContentOnly removes the syslog header (RFC 3164 §4.1, RFC 5424 §6), for
-	// formats that do not know it, such as JSON.
+	// formats that do not know it. Before JSON it is removed anyway.
 	ContentOnly bool
 }
 
@@ -180,8 +180,9 @@ func (s *Syslog) receive(ctx context.Context) {
 // message returns what is handed on of a received message.
 func (s *Syslog) message(b []byte) []byte {
 	b = bytes.TrimRight(b, "\x00\r\n")
-	if s.cfg.ContentOnly {
-		b = content(b)
+	c := content(b)
+	if s.cfg.ContentOnly || len(c) > 0 && c[0] == '{' { // JSON has its own time
+		return c
 	}
 	return b
 }

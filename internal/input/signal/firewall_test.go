@@ -88,8 +88,8 @@ func TestVPCFlow(t *testing.T) {
 	}, map[string]int{reasonFlowOrder: 1, decode.ReasonTime: 1, decode.ReasonAddress: 1, reasonFlowFields: 1, reasonFlowHeader: 1},
 		map[string]int{skipNoData: 2, skipHeader: 2, skipNoEnds: 1})
 	// What is rejected carries the header that explains it.
-	if want := head + "5 192.0.2.1 host 1 443 6 1763633731 1763633790 ACCEPT OK - - -"; a.records[2] != want {
-		t.Errorf("rejected as %q, want %q", a.records[2], want)
+	if want := head + "5 192.0.2.1 host 1 443 6 1763633731 1763633790 ACCEPT OK - - -"; a.Records[2] != want {
+		t.Errorf("rejected as %q, want %q", a.Records[2], want)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestASA(t *testing.T) {
 func TestFortigate(t *testing.T) {
 	a := read(t, Fortigate, strings.Join([]string{
 		fortLine,
-		`<189>date=2026-11-20 time=11:15:31 devname="fw1" logid="0419016384" type="utm" subtype="ips" level="alert" tz="+0100" severity="high" srcip=203.0.113.7 dstip=192.0.2.80 srcport=51516 dstport=443 proto=6 action="dropped" policyid=1 attack="Web.Server.\"Path\".Traversal" attackid=12345 hostname="WWW.example.com:443"`,
+		`<189>date=2026-11-20 time=11:15:31 devname="fw1" logid="0419016384" type="utm" subtype="ips" level="alert" tz="+0100" severity="high" srcip=203.0.113.7 dstip=192.0.2.80 srcport=51516 dstport=443 proto=6 action="dropped" policyid=1 attack="Web.Server.\"Path\".Traversal" attackid=12345 hostname="WWW.example.com:443" url="/x" srcip=198.51.100.9 y=""`,
 		`date=2026-11-20 time=10:15:32 logid="0000000013" type="traffic" eventtime=1763633732 srcip=2001:db8::7 dstip=2001:db8::80 srcport=1 dstport=2 proto=17 action="accept" sentbyte=10 rcvdbyte=20 sentpkt=1 rcvdpkt=2`,
 		`date=2026-11-20 time=10:15:33 type="event" subtype="system" logdesc="Admin login successful"`,
 		`date=2026-11-20 time=25:15:33 type="traffic" srcip=203.0.113.7 dstip=192.0.2.80 proto=6 action="accept"`,

@@ -210,7 +210,9 @@ func (f *forti) set(key, v []byte) {
 	default:
 		return
 	}
-	*to = v
+	if len(*to) == 0 { // what a request has smuggled into a later field changes nothing
+		*to = v
+	}
 }
 
 // DetectFortigate knows lines with a log id, a type and a device.
