@@ -31,6 +31,7 @@ type child struct {
 	cmd  *exec.Cmd
 	log  *syncBuffer
 	done chan error
+	in   io.Reader // standard input of the next start; nil for none
 }
 
 // syncBuffer takes a process's output while others read it.
@@ -94,6 +95,7 @@ func (c *child) start() {
 	c.log = new(syncBuffer)
 	c.cmd = exec.Command("picket", "run", "-c", c.config())
 	c.cmd.Stderr = c.log
+	c.cmd.Stdin = c.in
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}

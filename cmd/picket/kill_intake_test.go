@@ -193,6 +193,20 @@ func checkRows(t *testing.T, dir string, n int) {
 	}
 }
 
+// checkRowCount: the history has n queries.
+func checkRowCount(t *testing.T, dir string, n int) {
+	t.Helper()
+	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rows, err := store.Queries(t.Context(), duckdb.QueryFilter{Limit: 1 << 30})
+	if err != nil || len(rows) != n {
+		t.Errorf("the history has %d queries, want %d; %v", len(rows), n, err)
+	}
+}
+
 // appendLines writes a log, as a server would, and rotates it now and then.
 func appendLines(ctx context.Context, t *testing.T, dir string, s *sent) {
 	path := dir + "/queries.log"

@@ -43,7 +43,11 @@ func newLiveInput(ctx context.Context, cfg inputConfig, d *daemon) (*liveInput, 
 func (in *liveInput) start(ctx context.Context, running *sync.WaitGroup) error {
 	switch {
 	case in.cfg.File == transport.Stdin:
-		running.Go(func() { in.takeConn(ctx, os.Stdin, transport.Stdin) })
+		p := transport.Pump(ctx, os.Stdin)
+		running.Go(func() {
+			in.takeConn(ctx, p, transport.Stdin)
+			_ = p.Close() // nothing more is read
+		})
 		return nil
 	case in.cfg.File != "":
 		return in.follow(ctx, running)

@@ -186,3 +186,22 @@ func TestSyslogAfterGarbage(t *testing.T) {
 	}
 	c.stop()
 }
+
+// TestStdin: what comes slowly on standard input is seen while it comes, and the
+// daemon ends though standard input does not.
+func TestStdin(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	c := newChild(t, "inputs:\n  - {name: in, file: \"-\"}\n")
+	c.in = r
+	c.start()
+	for i := range 3 {
+		write(t, w, fmt.Appendf(nil, `{"time":"2026-03-02T10:00:0%dZ","client":"198.51.100.7","name":"www.example.org","type":"A"}`+"\n", i))
+		c.accepted("in", i+1)
+	}
+	c.stop()
+	checkRowCount(t, c.path("data"), 3)
+}
