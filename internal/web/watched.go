@@ -174,6 +174,8 @@ func (c *Console) newInputView(s picket.SourceStatus) inputView {
 	switch {
 	case s.Error != "":
 		v.State, v.StateWords = "failing", "Failing"
+	case s.LastEvent.IsZero() && s.Accepted > 0: // such as records of a zone file
+		v.Last = stamp{Zero: true, Absolute: "without times", Relative: "without times"}
 	case s.LastEvent.IsZero():
 		v.State, v.StateWords = "waiting", "No event yet"
 	case c.now().Sub(s.LastEvent) > quietAfter:
