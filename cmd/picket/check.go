@@ -48,11 +48,20 @@ type checker struct {
 	running bool
 }
 
-func (c *checker) ok(what, text string)   { fmt.Fprintf(c.w, "ok    %-14s %s\n", what, text) }
-func (c *checker) warn(what, text string) { fmt.Fprintf(c.w, "warn  %-14s %s\n", what, text) }
+func (c *checker) ok(what, text string)   { c.line("ok", what, text) }
+func (c *checker) warn(what, text string) { c.line("warn", what, text) }
 func (c *checker) fail(what, text string) {
 	c.failed = true
-	fmt.Fprintf(c.w, "FAIL  %-14s %s\n", what, text)
+	c.line("FAIL", what, text)
+}
+
+// line prints one line, in columns that fit the longest input's name.
+func (c *checker) line(state, what, text string) {
+	width := 14
+	for i := range c.cfg.Inputs {
+		width = max(width, len("account ")+len(c.cfg.Inputs[i].Name))
+	}
+	fmt.Fprintf(c.w, "%-4s  %-*s %s\n", state, min(width, 40), what, text)
 }
 
 func (c *checker) run(ctx context.Context) {
