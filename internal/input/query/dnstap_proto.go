@@ -51,19 +51,23 @@ func (t tapTime) nanos() (ns int64, reason string) {
 func (t *tapRecord) parse(b []byte) (reason string) {
 	*t = tapRecord{}
 	var message []byte
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, value, data, rest := protoField(b)
+		if num == 0 {
+			return reasonProto
+		}
+		b = rest
+		switch num {
 		case 1:
-			t.identity = f.data
+			t.identity = data
 		case 14:
-			message = f.data
+			message = data
 		case 15:
-			t.kind = f.value
+			t.kind = value
 		}
 	}
-	if f.broken || t.kind != 1 {
-		return f.reason()
+	if t.kind != 1 {
+		return ""
 	}
 	if message == nil {
 		return reasonNoTap
@@ -72,34 +76,38 @@ func (t *tapRecord) parse(b []byte) (reason string) {
 }
 
 func (t *tapRecord) message(b []byte) (reason string) {
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, value, data, rest := protoField(b)
+		if num == 0 {
+			return reasonProto
+		}
+		b = rest
+		switch num {
 		case 1:
-			t.typ = f.value
+			t.typ = value
 		case 3:
-			t.protocol = f.value
+			t.protocol = value
 		case 4:
-			t.client = f.data
+			t.client = data
 		case 5:
-			t.server = f.data
+			t.server = data
 		case 6:
-			t.clientPort = f.value
+			t.clientPort = value
 		case 8:
-			t.queryTime.sec, t.queryTime.set = f.value, true
+			t.queryTime.sec, t.queryTime.set = value, true
 		case 9:
-			t.queryTime.nsec = uint32(f.value)
+			t.queryTime.nsec = uint32(value)
 		case 10:
-			t.query = f.data
+			t.query = data
 		case 12:
-			t.responseTime.sec, t.responseTime.set = f.value, true
+			t.responseTime.sec, t.responseTime.set = value, true
 		case 13:
-			t.responseTime.nsec = uint32(f.value)
+			t.responseTime.nsec = uint32(value)
 		case 14:
-			t.response = f.data
+			t.response = data
 		}
 	}
-	return f.reason()
+	return ""
 }
 
 // tapTypes are the names of Message.Type in dnstap.proto.

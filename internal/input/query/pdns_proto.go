@@ -61,94 +61,110 @@ func (t pdnsTime) nanos() (ns int64, reason string) {
 // parse reads a message. Later values of a field win, as protocol buffers have it.
 func (t *pdnsRecord) parse(b []byte) (reason string) {
 	*t = pdnsRecord{class: 1, rcode: pdnsRcodeFailed}
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, value, data, rest := protoField(b)
+		if num == 0 {
+			return reasonProto
+		}
+		b = rest
+		switch num {
 		case 1:
-			t.typ = f.value
+			t.typ = value
 		case 2:
-			t.id = f.data
+			t.id = data
 		case 3:
-			t.identity = f.data
+			t.identity = data
 		case 5:
-			t.protocol = f.value
+			t.protocol = value
 		case 6:
-			t.client = f.data
+			t.client = data
 		case 7:
-			t.server = f.data
+			t.server = data
 		case 9:
-			t.time.sec, t.time.set = f.value, true
+			t.time.sec, t.time.set = value, true
 		case 10:
-			t.time.usec = f.value
+			t.time.usec = value
 		case 11:
-			t.msgID = f.value
+			t.msgID = value
 		case 12:
-			reason = t.question(f.data)
+			reason = t.question(data)
 		case 13:
-			reason = t.response(f.data)
+			reason = t.response(data)
 		case 14:
-			t.subnet = f.data
+			t.subnet = data
 		case 20:
-			t.clientPort = f.value
+			t.clientPort = value
 		case 28:
-			t.flags, t.hasFlags = f.value, true
+			t.flags, t.hasFlags = value, true
 		case 29:
-			t.edns, t.isEDNS = f.value, true
+			t.edns, t.isEDNS = value, true
 		}
 		if reason != "" {
 			return reason
 		}
 	}
-	return f.reason()
+	return ""
 }
 
 func (t *pdnsRecord) question(b []byte) (reason string) {
 	t.asked = true
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, value, data, rest := protoField(b)
+		if num == 0 {
+			return reasonProto
+		}
+		b = rest
+		switch num {
 		case 1:
-			t.name = f.data
+			t.name = data
 		case 2:
-			t.qtype = f.value
+			t.qtype = value
 		case 3:
-			t.class = f.value
+			t.class = value
 		}
 	}
-	return f.reason()
+	return ""
 }
 
 func (t *pdnsRecord) response(b []byte) (reason string) {
 	t.answered = true
-	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
+	for len(b) > 0 {
+		num, value, data, rest := protoField(b)
+		if num == 0 {
+			return reasonProto
+		}
+		b = rest
+		switch num {
 		case 1:
-			t.rcode = f.value
+			t.rcode = value
 		case 2:
 			if t.answers++; t.answers == 1 {
-				if t.owner, reason = firstString(f.data); reason != "" {
+				if t.owner, reason = firstString(data); reason != "" {
 					return reason
 				}
 			}
 		case 5:
-			t.queryTime.sec, t.queryTime.set = f.value, true
+			t.queryTime.sec, t.queryTime.set = value, true
 		case 6:
-			t.queryTime.usec = f.value
+			t.queryTime.usec = value
 		}
 	}
-	return f.reason()
+	return ""
 }
 
 // firstString returns field 1 of a message, the name in a DNSRR.
 func firstString(b []byte) (s []byte, reason string) {
-	f := protoFields{rest: b}
-	for f.next() {
-		if f.num == 1 {
-			s = f.data
+	for len(b) > 0 {
+		num, _, data, rest := protoField(b)
+		if num == 0 {
+			return nil, reasonProto
+		}
+		b = rest
+		if num == 1 {
+			s = data
 		}
 	}
-	return s, f.reason()
+	return s, ""
 }
 
 // header returns the second word of the DNS header. Writers copy it from memory,

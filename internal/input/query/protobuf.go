@@ -7,46 +7,19 @@ import (
 	"github.com/picket-dns/picket"
 )
 
-// protoFields walks over the fields of a message in the protocol buffers encoding.
-type protoFields struct {
-	rest   []byte
-	num    uint64
-	value  uint64 // of all but length-delimited fields
-	data   []byte // of length-delimited fields, within the message
-	broken bool
-}
-
-// next reads a field. It returns false at the message's end, and where it is
-// broken.
-func (f *protoFields) next() bool {
-	if len(f.rest) == 0 {
-		return false
-	}
-	f.num, f.value, f.data, f.rest = protoField(f.rest)
-	f.broken = f.num == 0
-	return !f.broken
-}
-
-// reason returns why the walk ended too early, if it did.
-func (f *protoFields) reason() string {
-	if f.broken {
-		return reasonProto
-	}
-	return ""
-}
-
-// protoField reads the field at the start of b and returns what follows. Its
-// number, which is never 0 in a message, is 0 when it is malformed. Groups occur
-// in none of the messages read here.
-func protoField(b []byte) (num uint64, value uint64, data, rest []byte) {
-	key, n := binary.Uvarint(b)
+// protoField reads the field at the start of b, in the protocol buffers encoding,
+// and returns what follows. Length-delimited values come as data, within b, others
+// as a number. num, which is never 0 in a message, is 0 when the field is malformed.
+// Groups occur in none of the messages read here.
+func protoField(b []byte) (num, value uint64, data, rest []byte) {
+	key, n := protoVarint(b)
 	if n <= 0 {
 		return 0, 0, nil, nil
 	}
 	b, num = b[n:], key>>3
 	switch key & 7 {
 	case 0:
-		if value, n = binary.Uvarint(b); n > 0 {
+		if value, n = protoVarint(b); n > 0 {
 			return num, value, nil, b[n:]
 		}
 	case 1:
@@ -54,7 +27,7 @@ func protoField(b []byte) (num uint64, value uint64, data, rest []byte) {
 			return num, binary.LittleEndian.Uint64(b), nil, b[8:]
 		}
 	case 2:
-		if size, n := binary.Uvarint(b); n > 0 && size <= uint64(len(b)-n) {
+		if size, n := protoVarint(b); n > 0 && size <= uint64(len(b)-n) {
 			end := n + int(size)
 			return num, 0, b[n:end:end], b[end:]
 		}
@@ -64,6 +37,15 @@ func protoField(b []byte) (num uint64, value uint64, data, rest []byte) {
 		}
 	}
 	return 0, 0, nil, nil
+}
+
+// protoVarint is binary.Uvarint, but quick about the single bytes that most keys
+// and lengths are.
+func protoVarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return binary.Uvarint(b)
 }
 
 // protoEnds is who asked whom, as the messages of dnstap and of PowerDNS have it.
