@@ -5,54 +5,31 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
-
-// counted is an Accounting that keeps everything.
-type counted struct {
-	accepted          int
-	rejected, skipped map[string]int
-	records           []string // of what was rejected, "LINE: bytes"
-}
-
-func newCounted() *counted { return &counted{rejected: map[string]int{}, skipped: map[string]int{}} }
-
-func (a *counted) Accept(int64) { a.accepted++ }
-func (a *counted) Reject(reason string, at picket.Position) {
-	a.rejected[reason]++
-	a.records = append(a.records, fmt.Sprintf("%d: %s", at.Line, at.Record))
-}
-func (a *counted) Skip(reason string) { a.skipped[reason]++ }
-
-func (a *counted) String() string {
-	return fmt.Sprintf("%d accepted, rejected %v, skipped %v", a.accepted, a.rejected, a.skipped)
-}
 
 // keptEvents is a sink that keeps what it gets.
 type keptEvents []*picket.AdminEvent
 
 func (k *keptEvents) AdminEvent(e *picket.AdminEvent) error { *k = append(*k, e); return nil }
 
-func run(t *testing.T, d Decode, text string) (keptEvents, *counted) {
+func run(t *testing.T, d Decode, text string) (keptEvents, *pickettest.Ledger) {
 	t.Helper()
 	var out keptEvents
-	acct := newCounted()
+	acct := new(pickettest.Ledger)
 	opt := decode.Options{Sensor: "in-1", Location: time.UTC, Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }}
 	if err := d(context.Background(), strings.NewReader(text), opt, acct, &out); err != nil {
 		t.Error(err)
 	}
-	if acct.accepted != len(out) {
-		t.Fatalf("accepted %d, sink got %d", acct.accepted, len(out))
+	if acct.Accepted != len(out) {
+		t.Fatalf("accepted %d, sink got %d", acct.Accepted, len(out))
 	}
 	return out, acct
 }
@@ -134,7 +111,7 @@ func TestSinkError(t *testing.T) {
 		{BindAdmin, "2026-01-01T00:00:00Z client 192.0.2.1#5: update 'example.com/IN' denied"},
 		{RDAP, `{"objectClassName":"domain","ldhName":"example.com"}`},
 	} {
-		if err := tt.d(context.Background(), strings.NewReader(tt.in), decode.Options{}, newCounted(), failing{want}); err != want { //nolint:errorlint // as it is
+		if err := tt.d(context.Background(), strings.NewReader(tt.in), decode.Options{}, new(pickettest.Ledger), failing{want}); err != want { //nolint:errorlint // as it is
 			t.Error(err)
 		}
 	}
@@ -147,52 +124,18 @@ func (f failing) AdminEvent(*picket.AdminEvent) error { return f.err }
 // fuzzDecoder runs a decoder over anything: it may not panic, what it yields must
 // be well-formed, and what it does must not depend on how the bytes arrive.
 func fuzzDecoder(f *testing.F, d Decode, seeds ...string) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		decodeAll := func(r io.Reader) (keptEvents, *counted, error) {
-			var out keptEvents
-			acct := newCounted()
-			err := d(context.Background(), r, decode.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}, acct, &out)
-			return out, acct, err
+	opt := decode.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	pickettest.FuzzDecoder(f, seeds, func(r io.Reader, acct *pickettest.Ledger) ([]*picket.AdminEvent, error) {
+		var out keptEvents
+		err := d(context.Background(), r, opt, acct, &out)
+		return out, err
+	}, func(t *testing.T, e *picket.AdminEvent) {
+		pickettest.CanonicalNames(t, append([]string{e.Zone}, e.Names...)...)
+		for _, r := range e.Records {
+			pickettest.CanonicalNames(t, r.Name, r.Zone)
 		}
-		out, acct, err := decodeAll(bytes.NewReader(b))
-		if acct.accepted != len(out) {
-			t.Fatalf("accepted %d, sink got %d", acct.accepted, len(out))
-		}
-		size := 0
-		for _, e := range out {
-			names := append([]string{e.Zone}, e.Names...)
-			for _, r := range e.Records {
-				names = append(names, r.Name, r.Zone)
-			}
-			for _, name := range names {
-				if wire, err := dnsname.Parse(name); name != "" && (err != nil || dnsname.String(wire) != name) {
-					t.Fatalf("name %q: %v", name, err)
-				}
-			}
-			if e.Provider == "" || e.Effect == "" {
-				t.Fatalf("incomplete: %+v", e)
-			}
-			text, err := json.Marshal(e)
-			if err != nil && !strings.Contains(err.Error(), "year outside") {
-				t.Fatal(err)
-			}
-			for _, c := range text {
-				if c < ' ' || c == 0x7f {
-					t.Fatalf("control character in %q", text)
-				}
-			}
-			size += len(text)
-		}
-		if size > 4096*(len(b)+1) {
-			t.Fatalf("%d bytes made of %d", size, len(b))
-		}
-		if len(b) < 1<<14 {
-			if _, acct2, err2 := decodeAll(iotest.HalfReader(bytes.NewReader(b))); acct2.String() != acct.String() || (err == nil) != (err2 == nil) {
-				t.Fatalf("by halves: %v (%v), then %v (%v)", acct, err, acct2, err2)
-			}
+		if e.Provider == "" || e.Effect == "" {
+			t.Fatalf("incomplete: %+v", e)
 		}
 	})
 }
@@ -248,8 +191,8 @@ func benchDecode(b *testing.B, d Decode, line string) {
 	b.ReportAllocs()
 	lines := 0
 	for b.Loop() {
-		acct := newCounted()
-		if err := d(context.Background(), bytes.NewReader(text), decode.Options{}, acct, nowhere{}); err != nil || acct.accepted != 1000 {
+		acct := new(pickettest.Ledger)
+		if err := d(context.Background(), bytes.NewReader(text), decode.Options{}, acct, nowhere{}); err != nil || acct.Accepted != 1000 {
 			b.Fatal(err, acct)
 		}
 		lines += 1000
@@ -269,24 +212,11 @@ func BenchmarkCloudTrail(b *testing.B) {
 func TestMemoryBounded(t *testing.T) {
 	for name, d := range map[string]Decode{"cloudtrail": CloudTrail, "cloudflare": CloudflareAudit, "gcp": GCPAudit, "azure": AzureActivity, "bind": BindAdmin, "rdap": RDAP} {
 		for _, lead := range []string{"", `{"Records":[{"a":"`, "2026-01-01T00:00:00Z client 192.0.2.1#5: update '"} {
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			err := d(context.Background(), io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 9<<20)), decode.Options{}, newCounted(), nowhere{})
-			runtime.ReadMemStats(&after)
-			if grown := after.TotalAlloc - before.TotalAlloc; err != nil || grown > 6<<20 {
-				t.Errorf("%s after %q: %d MiB allocated, %v", name, lead, grown>>20, err)
-			}
+			pickettest.Bounded(t, name, lead, func(r io.Reader) {
+				if err := d(context.Background(), r, decode.Options{}, new(pickettest.Ledger), nowhere{}); err != nil {
+					t.Errorf("%s after %q: %v", name, lead, err)
+				}
+			})
 		}
 	}
-}
-
-// letters is a reader without end.
-type letters struct{}
-
-func (letters) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = 'a'
-	}
-	return len(b), nil
 }

@@ -5,53 +5,29 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // decoder is a function of this package.
 type decoder = func(context.Context, io.Reader, decode.Options, picket.Accounting, picket.AssetSink) error
 
-// tally keeps account for tests.
+// tally keeps account and what it gets.
 type tally struct {
-	accepted int
-	times    []int64
-	rejected map[string]int
-	skipped  map[string]int
-	records  []string // rejected ones
-	got      []*picket.Asset
+	pickettest.Ledger
+	got []*picket.Asset
 }
 
-func newTally() *tally { return &tally{rejected: map[string]int{}, skipped: map[string]int{}} }
-
-func (a *tally) Accept(ns int64) { a.accepted++; a.times = append(a.times, ns) }
-func (a *tally) Skip(r string)   { a.skipped[r]++ }
-func (a *tally) Reject(r string, at picket.Position) {
-	a.rejected[r]++
-	a.records = append(a.records, string(at.Record))
-}
 func (a *tally) Asset(s *picket.Asset) error { a.got = append(a.got, s); return nil }
-
-func (a *tally) total() (n int) {
-	n = a.accepted
-	for _, m := range []map[string]int{a.rejected, a.skipped} {
-		for _, v := range m {
-			n += v
-		}
-	}
-	return n
-}
 
 func read(t *testing.T, d decoder, text string, opt decode.Options) *tally {
 	t.Helper()
-	a := newTally()
+	a := new(tally)
 	if err := d(context.Background(), strings.NewReader(text), opt, a, a); err != nil {
 		t.Fatal(err)
 	}
@@ -75,48 +51,20 @@ func (a *tally) want(t *testing.T, assets []string, rejected, skipped map[string
 			}
 		}
 	}
-	if len(a.got) != len(assets) || a.accepted != len(assets) {
-		t.Errorf("%d assets, %d accepted, want %d", len(a.got), a.accepted, len(assets))
+	if len(a.got) != len(assets) {
+		t.Errorf("%d assets, want %d", len(a.got), len(assets))
 	}
-	same(t, "rejected", a.rejected, rejected)
-	same(t, "skipped", a.skipped, skipped)
-}
-
-func same(t *testing.T, what string, got, want map[string]int) {
-	t.Helper()
-	for k, n := range want {
-		if got[k] != n {
-			t.Errorf("%s %q %d times, want %d", what, k, got[k], n)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%s %v, want %v", what, got, want)
-	}
+	a.Want(t, len(assets), rejected, skipped)
 }
 
 // fuzz runs a decoder over anything: what it hands over is bounded, is well-formed,
 // and does not depend on how the bytes arrive.
 func fuzz(f *testing.F, d decoder, opt decode.Options, seeds ...string) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		a := newTally()
-		err := d(context.Background(), bytes.NewReader(b), opt, a, a)
-		if len(a.got) != a.accepted || a.accepted > len(b) {
-			t.Fatalf("%d assets, %d accepted of %d bytes", len(a.got), a.accepted, len(b))
-		}
-		for _, s := range a.got {
-			wellFormed(t, s)
-		}
-		if len(b) < 1<<14 {
-			h := newTally()
-			err2 := d(context.Background(), iotest.HalfReader(bytes.NewReader(b)), opt, h, h)
-			if (err == nil) != (err2 == nil) || h.total() != a.total() || !slices.Equal(h.times, a.times) {
-				t.Fatalf("by halves: %d of %d accepted, then %d of %d (%v, %v)", a.accepted, a.total(), h.accepted, h.total(), err, err2)
-			}
-		}
-	})
+	pickettest.FuzzDecoder(f, seeds, func(r io.Reader, acct *pickettest.Ledger) ([]*picket.Asset, error) {
+		var a tally
+		err := d(context.Background(), r, opt, acct, &a)
+		return a.got, err
+	}, wellFormed)
 }
 
 func wellFormed(t *testing.T, s *picket.Asset) {
@@ -127,23 +75,11 @@ func wellFormed(t *testing.T, s *picket.Asset) {
 	if len(s.Addrs) > maxAddrs+1 || len(s.Records) > maxRecords || len(s.Tags) > 40*maxLabelValues || len(s.Title) > 4100 {
 		t.Fatalf("not bounded: %+v", s)
 	}
-	names := []string{s.Name}
+	pickettest.CanonicalNames(t, s.Name)
 	for _, r := range s.Records {
-		names = append(names, r.Name)
-		if r.Name == "" || r.Type == "" {
+		if pickettest.CanonicalNames(t, r.Name); r.Name == "" || r.Type == "" {
 			t.Fatalf("record %+v", r)
 		}
-	}
-	for _, n := range names {
-		if n == "" {
-			continue
-		}
-		if back, ok := decode.NameText([]byte(n)); !ok || back != n {
-			t.Fatalf("name %q is not canonical", n)
-		}
-	}
-	if _, err := json.Marshal(s); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -257,10 +193,10 @@ func TestNmapXML(t *testing.T) {
 		{nmapHead + strings.Repeat("<a>", 100), "elements within elements", 0},
 		{nmapHead + "<host>" + strings.Repeat("x", 17<<20), "host element larger than 16 MiB", 0},
 	} {
-		a := newTally()
+		a := new(tally)
 		err := NmapXML(context.Background(), strings.NewReader(tt.text), decode.Options{}, a, a)
-		if err == nil || !strings.Contains(err.Error(), tt.err) || a.accepted != tt.accepted {
-			t.Errorf("%.80s…: %v, %d accepted; want %q, %d", tt.text, err, a.accepted, tt.err, tt.accepted)
+		if err == nil || !strings.Contains(err.Error(), tt.err) || a.Accepted != tt.accepted {
+			t.Errorf("%.80s…: %v, %d accepted; want %q, %d", tt.text, err, a.Accepted, tt.err, tt.accepted)
 		}
 	}
 }
@@ -275,13 +211,13 @@ func TestCSV(t *testing.T) {
 	for text, want := range map[string]string{
 		"a,b\n1,2\n": "no column of the header is known, and there is no mapping",
 	} {
-		a := newTally()
+		a := new(tally)
 		if err := CSV(context.Background(), strings.NewReader(text), decode.Options{}, a, a); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	m := &decode.Mapping{Fields: map[string]string{"name": "fqdn", "owner": "team"}}
-	a := newTally()
+	a := new(tally)
 	if err := CSV(context.Background(), strings.NewReader("Host,Team\nx,y\n"), decode.Options{Mapping: m}, a, a); err == nil || err.Error() != `header lacks columns that the mapping names: "fqdn"; it has "Host", "Team"` {
 		t.Errorf("missing column: %v", err)
 	}
@@ -293,7 +229,7 @@ func TestJSON(t *testing.T) {
 		`{"name":"www.example.com.","addrs":["192.0.2.80","2001:db8::80"],"tool":"cmdb","owner":"nobody","tags":["a","b","c"],"details":{"id":"7"}}`,
 		`{"name":"x.example.com.","addrs":["192.0.2.1","192.0.2.2"],"tool":"cmdb","owner":"nobody"}`,
 	}, map[string]int{reasonNothing: 1, decode.ReasonAddress: 1}, nil)
-	if err := JSON(context.Background(), strings.NewReader("{}"), decode.Options{}, newTally(), newTally()); err == nil || err.Error() != decode.ErrNoMapping.Error() {
+	if err := JSON(context.Background(), strings.NewReader("{}"), decode.Options{}, new(tally), new(tally)); err == nil || err.Error() != decode.ErrNoMapping.Error() {
 		t.Errorf("without mapping: %v", err)
 	}
 }
@@ -336,26 +272,11 @@ func TestMemoryBounded(t *testing.T) {
 		"amass": {Amass, `{"name":"`}, "amass 4": {Amass, "a (FQDN) --> "}, "subfinder": {Subfinder, `{"host":"`}, "naabu": {Naabu, `{"ip":"`},
 		"nuclei": {Nuclei, `{"host":"`}, "zdns": {ZDNS, `{"data":{"answers":[`}, "asset-csv": {CSV, "host\n\""},
 	} {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		a := newTally()
-		_ = c.d(context.Background(), io.MultiReader(strings.NewReader(c.lead), io.LimitReader(letters{}, 32<<20)), decode.Options{}, a, a)
-		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
-			t.Errorf("%s: %d MiB allocated", name, grown>>20)
-		}
+		pickettest.Bounded(t, name, c.lead, func(r io.Reader) {
+			a := new(tally)
+			_ = c.d(context.Background(), r, decode.Options{}, a, a)
+		})
 	}
-}
-
-// letters never ends.
-type letters struct{}
-
-func (letters) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = 'a'
-	}
-	return len(b), nil
 }
 
 func FuzzSubfinder(f *testing.F) {
@@ -401,19 +322,16 @@ func bench(b *testing.B, d decoder, line string) {
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
 	b.ResetTimer()
-	if err := d(context.Background(), strings.NewReader(text), decode.Options{Location: time.UTC}, c, c); err != nil || c.accepted != b.N {
-		b.Fatalf("%v, %d accepted", err, c.accepted)
+	if err := d(context.Background(), strings.NewReader(text), decode.Options{Location: time.UTC}, c, c); err != nil || c.Accepted != b.N {
+		b.Fatalf("%v, %d accepted", err, c.Accepted)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
 
-// counting is an Accounting and a sink that cost next to nothing.
-type counting struct{ accepted int }
+// counting is also a sink that costs next to nothing.
+type counting struct{ pickettest.Counter }
 
-func (c *counting) Accept(int64)                   { c.accepted++ }
-func (c *counting) Reject(string, picket.Position) {}
-func (c *counting) Skip(string)                    {}
-func (c *counting) Asset(*picket.Asset) error      { return nil }
+func (c *counting) Asset(*picket.Asset) error { return nil }
 
 func FuzzDetect(f *testing.F) {
 	for _, s := range []string{amassV3, amassV4, nucleiDNS, zdnsV1, zdnsV2, nmapHead} {

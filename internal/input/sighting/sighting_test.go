@@ -5,41 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/pickettest"
 )
-
-// tally is an Accounting that keeps everything.
-type tally struct {
-	accepted          int
-	times             []int64
-	rejected, skipped map[string]int
-	records           []string // of what was rejected, "LINE: bytes"
-}
-
-func newTally() *tally { return &tally{rejected: map[string]int{}, skipped: map[string]int{}} }
-
-func (a *tally) Accept(t int64) { a.accepted++; a.times = append(a.times, t) }
-func (a *tally) Reject(reason string, at picket.Position) {
-	a.rejected[reason]++
-	a.records = append(a.records, fmt.Sprintf("%d: %s", at.Line, at.Record))
-}
-func (a *tally) Skip(reason string) { a.skipped[reason]++ }
-
-func (a *tally) String() string {
-	return fmt.Sprintf("%d accepted, rejected %v, skipped %v", a.accepted, a.rejected, a.skipped)
-}
 
 // kept is a sink that keeps what it gets.
 type kept []*picket.Sighting
@@ -47,14 +22,14 @@ type kept []*picket.Sighting
 func (k *kept) Sighting(v *picket.Sighting) error { *k = append(*k, v); return nil }
 
 // run decodes text.
-func run(t *testing.T, d Decode, text string) (kept, *tally, []string, error) {
+func run(t *testing.T, d Decode, text string) (kept, *pickettest.Ledger, []string, error) {
 	t.Helper()
 	var out kept
 	var notes []string
-	acct := newTally()
+	acct := new(pickettest.Ledger)
 	err := d(context.Background(), strings.NewReader(text), decode.Options{Sensor: "in-1", Note: func(s string) { notes = append(notes, s) }}, acct, &out)
-	if acct.accepted != len(out) {
-		t.Fatalf("accepted %d, sink got %d", acct.accepted, len(out))
+	if acct.Accepted != len(out) {
+		t.Fatalf("accepted %d, sink got %d", acct.Accepted, len(out))
 	}
 	return out, acct, notes, err
 }
@@ -149,8 +124,8 @@ func TestDecode(t *testing.T) {
 func TestCertTime(t *testing.T) {
 	_, acct, _, _ := run(t, CrtSh, `[{"name_value":"a.example","not_before":"2026-01-01T00:00:00","not_after":"2027-01-01T00:00:00","entry_timestamp":"2026-01-02T00:00:00"},`+
 		`{"name_value":"a.example","not_before":"2026-01-01T00:00:00","not_after":"2027-01-01T00:00:00"}]`)
-	if want := []int64{1767312000e9, 1767225600e9}; len(acct.times) != 2 || acct.times[0] != want[0] || acct.times[1] != want[1] {
-		t.Errorf("times %v, want %v", acct.times, want)
+	if want := []int64{1767312000e9, 1767225600e9}; len(acct.Times) != 2 || acct.Times[0] != want[0] || acct.Times[1] != want[1] {
+		t.Errorf("times %v, want %v", acct.Times, want)
 	}
 }
 
@@ -237,7 +212,7 @@ func TestSinkError(t *testing.T) {
 		{DNSDB, `{"cond":"begin"}{"obj":{"rrname":"a","rrtype":"A","time_last":1}}`},
 		{CertSpotter, `{"dns_names":["a"],"not_before":"2026-01-01T00:00:00Z","not_after":"2026-01-01T00:00:00Z"}`},
 	} {
-		if err := tt.d(context.Background(), strings.NewReader(tt.in), decode.Options{}, newTally(), failing{want}); err != want { //nolint:errorlint // as it is
+		if err := tt.d(context.Background(), strings.NewReader(tt.in), decode.Options{}, new(pickettest.Ledger), failing{want}); err != want { //nolint:errorlint // as it is
 			t.Error(err)
 		}
 	}
@@ -250,42 +225,15 @@ func (f failing) Sighting(*picket.Sighting) error { return f.err }
 // fuzzDecoder runs a decoder over anything: it may not panic, what it yields must
 // be well-formed, and what it does must not depend on how the bytes arrive.
 func fuzzDecoder(f *testing.F, d Decode, seeds ...string) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		decodeAll := func(r io.Reader) (*kept, *tally, error) {
-			out, acct := new(kept), newTally()
-			err := d(context.Background(), r, decode.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}, acct, out)
-			return out, acct, err
-		}
-		out, acct, err := decodeAll(bytes.NewReader(b))
-		if acct.accepted != len(*out) {
-			t.Fatalf("accepted %d, sink got %d", acct.accepted, len(*out))
-		}
-		size := 0
-		for _, v := range *out {
-			for _, name := range []string{v.Name, v.Bailiwick} {
-				if wire, err := dnsname.Parse(name); name != "" && (err != nil || dnsname.String(wire) != name) {
-					t.Fatalf("name %q: %v", name, err)
-				}
-			}
-			if v.FirstSeen.IsZero() && v.LastSeen.IsZero() && v.ZoneFirst.IsZero() && v.ZoneLast.IsZero() {
-				t.Fatalf("no time: %+v", v)
-			}
-			text, err := json.Marshal(v)
-			if err != nil && !strings.Contains(err.Error(), "year outside") {
-				t.Fatal(err)
-			}
-			size += len(text)
-		}
-		if size > 4096*(len(b)+1) {
-			t.Fatalf("%d bytes made of %d", size, len(b))
-		}
-		if len(b) < 1<<14 {
-			if again, acct2, err2 := decodeAll(iotest.HalfReader(bytes.NewReader(b))); acct2.String() != acct.String() || len(*again) != len(*out) || (err == nil) != (err2 == nil) {
-				t.Fatalf("by halves: %v (%v), then %v (%v)", acct, err, acct2, err2)
-			}
+	opt := decode.Options{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+	pickettest.FuzzDecoder(f, seeds, func(r io.Reader, acct *pickettest.Ledger) ([]*picket.Sighting, error) {
+		var out kept
+		err := d(context.Background(), r, opt, acct, &out)
+		return out, err
+	}, func(t *testing.T, v *picket.Sighting) {
+		pickettest.CanonicalNames(t, v.Name, v.Bailiwick)
+		if v.FirstSeen.IsZero() && v.LastSeen.IsZero() && v.ZoneFirst.IsZero() && v.ZoneLast.IsZero() {
+			t.Fatalf("no time: %+v", v)
 		}
 	})
 }
@@ -323,12 +271,6 @@ type nowhere struct{}
 
 func (nowhere) Sighting(*picket.Sighting) error { return nil }
 
-type counting struct{ accepted int }
-
-func (c *counting) Accept(int64)                   { c.accepted++ }
-func (c *counting) Reject(string, picket.Position) {}
-func (c *counting) Skip(string)                    {}
-
 func benchDecode(b *testing.B, d Decode, line string) {
 	b.Helper()
 	text := []byte(strings.Repeat(line, 1000))
@@ -336,9 +278,9 @@ func benchDecode(b *testing.B, d Decode, line string) {
 	b.ReportAllocs()
 	lines := 0
 	for b.Loop() {
-		acct := new(counting)
-		if err := d(context.Background(), bytes.NewReader(text), decode.Options{}, acct, nowhere{}); err != nil || acct.accepted == 0 {
-			b.Fatal(err, acct.accepted)
+		acct := new(pickettest.Counter)
+		if err := d(context.Background(), bytes.NewReader(text), decode.Options{}, acct, nowhere{}); err != nil || acct.Accepted == 0 {
+			b.Fatal(err, acct.Accepted)
 		}
 		lines += 1000
 	}
@@ -361,24 +303,11 @@ func BenchmarkCertStream(b *testing.B) {
 func TestMemoryBounded(t *testing.T) {
 	for name, d := range map[string]Decode{"cof": COF, "dnsdb": DNSDB, "crtsh": CrtSh, "certspotter": CertSpotter, "certstream": CertStream} {
 		for _, lead := range []string{"", `{"rrname":"`, `{"a":[[`} {
-			var before, after runtime.MemStats
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-			err := d(context.Background(), io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 9<<20)), decode.Options{}, new(counting), nowhere{})
-			runtime.ReadMemStats(&after)
-			if grown := after.TotalAlloc - before.TotalAlloc; err != nil || grown > 6<<20 {
-				t.Errorf("%s after %q: %d MiB allocated, %v", name, lead, grown>>20, err)
-			}
+			pickettest.Bounded(t, name, lead, func(r io.Reader) {
+				if err := d(context.Background(), r, decode.Options{}, new(pickettest.Counter), nowhere{}); err != nil {
+					t.Errorf("%s after %q: %v", name, lead, err)
+				}
+			})
 		}
 	}
-}
-
-// letters is a reader without end.
-type letters struct{}
-
-func (letters) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = 'a'
-	}
-	return len(b), nil
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 func TestZeekConn(t *testing.T) {
@@ -106,11 +106,11 @@ func TestALBAccess(t *testing.T) {
 
 func TestMapped(t *testing.T) {
 	opt := testOptions()
-	if err := JSON(context.Background(), strings.NewReader("{}"), opt, newTally(), newTally()); !errors.Is(err, decode.ErrNoMapping) {
+	if err := JSON(context.Background(), strings.NewReader("{}"), opt, new(tally), new(tally)); !errors.Is(err, decode.ErrNoMapping) {
 		t.Errorf("without mapping: %v", err)
 	}
 	opt.Mapping = &decode.Mapping{Fields: map[string]string{"sorce": "src"}}
-	if err := CSV(context.Background(), strings.NewReader("a"), opt, newTally(), newTally()); err == nil || !strings.Contains(err.Error(), `signal has no field "sorce"; it has time, source,`) {
+	if err := CSV(context.Background(), strings.NewReader("a"), opt, new(tally), new(tally)); err == nil || !strings.Contains(err.Error(), `signal has no field "sorce"; it has time, source,`) {
 		t.Errorf("unknown field: %v", err)
 	}
 	opt.Mapping = &decode.Mapping{Fields: map[string]string{"time": "t", "source": "src", "target": "dst", "target_port": "port", "target_name": "host", "kind": "k", "bytes": "n", "details.user": "u"}}
@@ -140,7 +140,7 @@ func TestSinkError(t *testing.T) {
 		"vpc-flow": {VPCFlow, flowLine}, "iptables": {IPTables, iptLine}, "pf-filterlog": {Filterlog, pfLine}, "asa": {ASA, asaLine},
 		"fortigate": {Fortigate, fortLine}, "web-access": {WebAccess, webLog}, "alb-access": {ALBAccess, albLine},
 	} {
-		if err := c.d(context.Background(), strings.NewReader(c.text), testOptions(), newTally(), failing{boom}); !errors.Is(err, boom) {
+		if err := c.d(context.Background(), strings.NewReader(c.text), testOptions(), new(tally), failing{boom}); !errors.Is(err, boom) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -160,24 +160,9 @@ func TestMemoryBounded(t *testing.T) {
 		"iptables": {IPTables, "Nov 20 10:15:30 h kernel: IN="}, "pf-filterlog": {Filterlog, "Nov 20 10:15:30 h filterlog: "}, "asa": {ASA, "%ASA-4-"},
 		"fortigate": {Fortigate, "date="}, "web-access": {WebAccess, "1.2.3.4 - - ["}, "alb-access": {ALBAccess, `https "`},
 	} {
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		a := newTally()
-		_ = c.d(context.Background(), io.MultiReader(strings.NewReader(c.lead), io.LimitReader(letters{}, 32<<20)), testOptions(), a, a)
-		runtime.ReadMemStats(&after)
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
-			t.Errorf("%s: %d MiB allocated", name, grown>>20)
-		}
+		pickettest.Bounded(t, name, c.lead, func(r io.Reader) {
+			a := new(tally)
+			_ = c.d(context.Background(), r, testOptions(), a, a)
+		})
 	}
-}
-
-// letters never ends.
-type letters struct{}
-
-func (letters) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = 'a'
-	}
-	return len(b), nil
 }

@@ -1,54 +1,28 @@
 package signal
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
-	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // decoder is a function of this package.
 type decoder = func(context.Context, io.Reader, decode.Options, picket.Accounting, picket.SignalSink) error
 
-// tally keeps account for tests.
+// tally keeps account and what it gets.
 type tally struct {
-	accepted int
-	times    []int64
-	rejected map[string]int
-	skipped  map[string]int
-	records  []string // rejected ones
-	lines    []int64
-	got      []*picket.Signal
+	pickettest.Ledger
+	got []*picket.Signal
 }
 
-func newTally() *tally { return &tally{rejected: map[string]int{}, skipped: map[string]int{}} }
-
-func (a *tally) Accept(ns int64) { a.accepted++; a.times = append(a.times, ns) }
-func (a *tally) Skip(r string)   { a.skipped[r]++ }
-func (a *tally) Reject(r string, at picket.Position) {
-	a.rejected[r]++
-	a.records = append(a.records, string(at.Record))
-	a.lines = append(a.lines, at.Line)
-}
 func (a *tally) Signal(s *picket.Signal) error { a.got = append(a.got, s); return nil }
-
-func (a *tally) total() (n int) {
-	n = a.accepted
-	for _, m := range []map[string]int{a.rejected, a.skipped} {
-		for _, v := range m {
-			n += v
-		}
-	}
-	return n
-}
 
 func testOptions() decode.Options {
 	return decode.Options{Now: func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }}
@@ -56,7 +30,7 @@ func testOptions() decode.Options {
 
 func read(t *testing.T, d decoder, text string, opt decode.Options) *tally {
 	t.Helper()
-	a := newTally()
+	a := new(tally)
 	if err := d(context.Background(), strings.NewReader(text), opt, a, a); err != nil {
 		t.Fatal(err)
 	}
@@ -78,55 +52,26 @@ func (a *tally) want(t *testing.T, signals []string, rejected, skipped map[strin
 			}
 		}
 	}
-	if len(a.got) != len(signals) || a.accepted != len(signals) {
-		t.Errorf("%d signals, %d accepted, want %d", len(a.got), a.accepted, len(signals))
+	if len(a.got) != len(signals) {
+		t.Errorf("%d signals, want %d", len(a.got), len(signals))
 	}
-	same(t, "rejected", a.rejected, rejected)
-	same(t, "skipped", a.skipped, skipped)
-}
-
-func same(t *testing.T, what string, got, want map[string]int) {
-	t.Helper()
-	for k, n := range want {
-		if got[k] != n {
-			t.Errorf("%s %q %d times, want %d", what, k, got[k], n)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%s %v, want %v", what, got, want)
-	}
+	a.Want(t, len(signals), rejected, skipped)
 }
 
 // fuzz runs a decoder over anything: what it hands over is bounded and can be
 // written as JSON, and does not depend on how the bytes arrive.
 func fuzz(f *testing.F, d decoder, opt decode.Options, seeds ...string) {
-	for _, s := range seeds {
-		f.Add([]byte(s))
-	}
 	opt.Now = testOptions().Now
-	f.Fuzz(func(t *testing.T, b []byte) {
-		a := newTally()
-		err := d(context.Background(), bytes.NewReader(b), opt, a, a)
-		if len(a.got) != a.accepted || a.accepted > len(b) {
-			t.Fatalf("%d signals, %d accepted of %d bytes", len(a.got), a.accepted, len(b))
+	pickettest.FuzzDecoder(f, seeds, func(r io.Reader, acct *pickettest.Ledger) ([]*picket.Signal, error) {
+		var a tally
+		err := d(context.Background(), r, opt, acct, &a)
+		return a.got, err
+	}, func(t *testing.T, s *picket.Signal) {
+		if len(s.Title) > 2048 || len(s.Rule) > 2048 || len(s.TargetName) > 1100 || len(s.Details) > 16 {
+			t.Fatalf("not bounded: %+v", s)
 		}
-		for _, s := range a.got {
-			if len(s.Title) > 2048 || len(s.Rule) > 2048 || len(s.TargetName) > 1100 || len(s.Details) > 16 {
-				t.Fatalf("not bounded: %+v", s)
-			}
-			if s.Kind == "" || s.Tool == "" || s.Time.Year() < 1970 || s.Bytes < 0 || s.Packets < 0 {
-				t.Fatalf("odd: %+v", s)
-			}
-			if _, err := json.Marshal(s); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if len(b) < 1<<14 {
-			h := newTally()
-			err2 := d(context.Background(), iotest.HalfReader(bytes.NewReader(b)), opt, h, h)
-			if (err == nil) != (err2 == nil) || h.total() != a.total() || !slices.Equal(h.times, a.times) {
-				t.Fatalf("by halves: %d of %d accepted, then %d of %d (%v, %v)", a.accepted, a.total(), h.accepted, h.total(), err, err2)
-			}
+		if s.Kind == "" || s.Tool == "" || s.Time.Year() < 1970 || s.Bytes < 0 || s.Packets < 0 {
+			t.Fatalf("odd: %+v", s)
 		}
 	})
 }
@@ -149,13 +94,10 @@ func (r *repeat) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// counting is an Accounting and a sink that cost next to nothing.
-type counting struct{ accepted, other int }
+// counting is also a sink that costs next to nothing.
+type counting struct{ pickettest.Counter }
 
-func (c *counting) Accept(int64)                   { c.accepted++ }
-func (c *counting) Reject(string, picket.Position) { c.other++ }
-func (c *counting) Skip(string)                    { c.other++ }
-func (c *counting) Signal(*picket.Signal) error    { return nil }
+func (c *counting) Signal(*picket.Signal) error { return nil }
 
 // bench decodes head and a hundred times line, again and again; a line is an op.
 func bench(b *testing.B, d decoder, head, line string) {
@@ -168,8 +110,8 @@ func bench(b *testing.B, d decoder, head, line string) {
 	b.ResetTimer()
 	opt := testOptions()
 	opt.Location = time.UTC
-	if err := d(context.Background(), r, opt, c, c); err != nil || c.accepted < b.N {
-		b.Fatalf("%v, %d accepted, %d others", err, c.accepted, c.other)
+	if err := d(context.Background(), r, opt, c, c); err != nil || c.Accepted < b.N {
+		b.Fatalf("%v, %d accepted, %d others", err, c.Accepted, c.Other)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 }
