@@ -29,14 +29,15 @@ type heldQuery struct {
 }
 
 // heldQueries keeps queries in the order of their lines until later lines have
-// completed them, or for a time. Those whose names' hashes are congruent form a
-// chain, youngest first, in which queries are found; links are positions plus 1.
+// completed them, or for a time. Those for which hashes of type and name are
+// congruent form a chain, youngest first; links are positions plus 1.
 type heldQueries struct {
 	slots      []heldQuery // grows up to heldRing
 	first      [heldRing]uint64
 	older      [heldRing]uint64
 	head, tail uint64 // of the queries held; slots before head keep what was passed on
 	wait       int64
+	again      uint8 // a query seen in such a line is found even when sawAll is set
 	seed       maphash.Seed
 	acct       picket.Accounting
 	sink       picket.QuerySink
@@ -50,8 +51,8 @@ func newHeldQueries(opt decode.Options, acct picket.Accounting, sink picket.Quer
 	return h
 }
 
-func (h *heldQueries) chain(name []byte) *uint64 {
-	return &h.first[maphash.Bytes(h.seed, name)%heldRing]
+func (h *heldQueries) chain(q *picket.Query) *uint64 {
+	return &h.first[(maphash.Bytes(h.seed, q.Name)+uint64(q.Type))%heldRing]
 }
 
 // add holds a copy of q.
@@ -66,28 +67,29 @@ func (h *heldQueries) add(q *picket.Query, saw uint8) (*heldQuery, error) {
 	name := append(s.q.Name[:0], q.Name...)
 	s.q, s.aux, s.saw = *q, 0, saw
 	s.q.Name = name
-	first := h.chain(name)
+	first := h.chain(q)
 	h.older[h.tail%heldRing] = *first
 	h.tail++
 	*first = h.tail
 	return s, nil
 }
 
-// each calls f for the queries of a name for which more lines are awaited, the
-// youngest first, until it returns false. late holds for those passed on.
-func (h *heldQueries) each(name []byte, f func(s *heldQuery, late bool) bool) {
+// each calls f for the queries of probe's type and name that have been seen in no
+// line of absent, the youngest first, until it returns false. late holds for those
+// passed on.
+func (h *heldQueries) each(probe *picket.Query, absent uint8, f func(s *heldQuery, late bool) bool) {
 	from := uint64(0)
 	if h.tail > heldRing {
 		from = h.tail - heldRing
 	}
-	for link := h.chain(name); *link > from; {
+	for link := h.chain(probe); *link > from; {
 		i := *link - 1
 		s, older := &h.slots[i%heldRing], &h.older[i%heldRing]
-		if s.saw&sawAll != 0 {
+		if s.saw&(sawAll|h.again) == sawAll {
 			*link = *older // never to be found again
 			continue
 		}
-		if bytes.Equal(s.q.Name, name) && !f(s, i < h.head) {
+		if s.saw&absent == 0 && s.q.Type == probe.Type && bytes.Equal(s.q.Name, probe.Name) && !f(s, i < h.head) {
 			return
 		}
 		link = older
@@ -98,11 +100,11 @@ func (h *heldQueries) each(name []byte, f func(s *heldQuery, late bool) bool) {
 // no line of absent and in all of present: the oldest one held, or else the last
 // one passed on, for which late holds. Ports are compared where both are known.
 func (h *heldQueries) find(probe *picket.Query, absent, present uint8) (found *heldQuery, late bool) {
-	h.each(probe.Name, func(s *heldQuery, passed bool) bool {
+	h.each(probe, absent, func(s *heldQuery, passed bool) bool {
 		if passed && found != nil {
 			return false
 		}
-		if s.fits(probe, absent, present) {
+		if s.saw&present == present && s.fits(probe) {
 			found, late = s, passed
 		}
 		return !late
@@ -110,16 +112,15 @@ func (h *heldQueries) find(probe *picket.Query, absent, present uint8) (found *h
 	return found, late
 }
 
-func (s *heldQuery) fits(probe *picket.Query, absent, present uint8) bool {
+func (s *heldQuery) fits(probe *picket.Query) bool {
 	q := &s.q
-	return s.saw&absent == 0 && s.saw&present == present && q.Client == probe.Client && q.Type == probe.Type &&
-		(q.ClientPort == probe.ClientPort || q.ClientPort == 0 || probe.ClientPort == 0)
+	return q.Client == probe.Client && (q.ClientPort == probe.ClientPort || q.ClientPort == 0 || probe.ClientPort == 0)
 }
 
 // findAux is find for lines that do not tell the client, among the queries held.
 func (h *heldQueries) findAux(probe *picket.Query, aux uint32) (found *heldQuery) {
-	h.each(probe.Name, func(s *heldQuery, late bool) bool {
-		if s.aux == aux && s.q.Type == probe.Type && !late {
+	h.each(probe, sawAll, func(s *heldQuery, late bool) bool {
+		if s.aux == aux && !late {
 			found = s
 		}
 		return !late

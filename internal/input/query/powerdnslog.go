@@ -43,6 +43,7 @@ type powerdnsLog struct {
 // about one query become one.
 func PowerDNSLog(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Accounting, sink picket.QuerySink) error {
 	d := &powerdnsLog{serverLog: newServerLog(opt, acct, sink), ring: newHeldQueries(opt, acct, sink)}
+	d.ring.again = pdnsLogFallback
 	return takeLines(ctx, r, acct, d)
 }
 
@@ -380,19 +381,15 @@ func (d *powerdnsLog) malformed(_, b []byte) (reason string, err error) {
 		return decode.ReasonBadName, nil
 	}
 	d.acct.Skip(skipPDNSLogBad)
-	var oldest *heldQuery
-	d.ring.each(d.q.Name, func(s *heldQuery, late bool) bool {
-		if !late && s.q.Client == d.q.Client {
-			oldest = s
+	for i := d.ring.head; i < d.ring.tail; i++ {
+		s := &d.ring.slots[i%heldRing]
+		if s.saw&sawAll == 0 && s.q.Client == d.q.Client && bytes.Equal(s.q.Name, d.q.Name) {
+			s.saw |= sawAll
+			respond(&s.q, picket.RcodeServFail)
+			return "", d.ring.settle()
 		}
-		return !late
-	})
-	if oldest == nil {
-		return "", nil
 	}
-	oldest.saw |= sawAll
-	respond(&oldest.q, picket.RcodeServFail)
-	return "", d.ring.settle()
+	return "", nil
 }
 
 // DetectPowerDNSLog looks for lines that only PowerDNS writes.

@@ -107,12 +107,11 @@ func (d *powerdnsLog) moved(message []byte) error {
 // signed notes that the last transfer begun of the zone in d.q was signed, of
 // which old versions do not tell the client.
 func (d *powerdnsLog) signed() {
-	d.ring.each(d.q.Name, func(s *heldQuery, late bool) bool {
-		if late || s.saw&pdnsLogDecided != 0 || s.q.Type != d.q.Type {
-			return !late
+	d.ring.each(&d.q, pdnsLogDecided|sawAll, func(s *heldQuery, late bool) bool {
+		if !late {
+			s.q.Flags |= picket.FlagTSIG
+			s.saw |= pdnsLogDecided
 		}
-		s.q.Flags |= picket.FlagTSIG
-		s.saw |= pdnsLogDecided
 		return false
 	})
 }
@@ -158,14 +157,11 @@ func (d *powerdnsLog) decided(code picket.Rcode) error {
 	if !late {
 		s.q.ClientPort = q.ClientPort
 		s.q.Flags |= q.Flags & picket.FlagTSIG
+		if code != picket.RcodeUnknown {
+			respond(&s.q, code)
+		}
 	}
-	if code == picket.RcodeUnknown {
-		return nil
-	}
-	if s.saw |= sawAll; !late { // what may follow says that the transfer failed
-		respond(&s.q, code)
-	}
-	return d.ring.settle()
+	return nil
 }
 
 // ended notes a transfer's result, after which no line is awaited.
