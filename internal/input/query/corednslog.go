@@ -100,14 +100,9 @@ func coreWord(b []byte) (word, rest []byte) {
 
 func (d *corednsLog) take(line []byte, at picket.Position) error {
 	var st stamp
-	text := line
-	if line[0] == '{' {
-		message, ok := d.carried(line, &st)
-		if !ok {
-			d.acct.Reject(decode.ReasonBrokenJSON, at)
-			return nil
-		}
-		text = message
+	text, ok := d.text(line, at, &st)
+	if !ok {
+		return nil
 	}
 	var l coreLine
 	if !cutCore(text, &l) || bytes.Contains(l.head, []byte("] plugin/")) {

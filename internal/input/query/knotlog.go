@@ -64,14 +64,9 @@ func knotMessage(text []byte) (zone, message []byte, at int) {
 
 func (d *knotLog) take(line []byte, at picket.Position) error {
 	var st stamp
-	text := line
-	if line[0] == '{' {
-		message, ok := d.carried(line, &st)
-		if !ok {
-			d.acct.Reject(decode.ReasonBrokenJSON, at)
-			return nil
-		}
-		text = message
+	text, ok := d.text(line, at, &st)
+	if !ok {
+		return nil
 	}
 	zone, message, from := knotMessage(text)
 	if from < 0 {

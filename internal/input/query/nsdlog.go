@@ -46,14 +46,9 @@ func nsdMessage(text []byte) (op, at int) {
 
 func (d *nsdLog) take(line []byte, at picket.Position) error {
 	var st stamp
-	text := line
-	if line[0] == '{' {
-		message, ok := d.carried(line, &st)
-		if !ok {
-			d.acct.Reject(decode.ReasonBrokenJSON, at)
-			return nil
-		}
-		text = message
+	text, ok := d.text(line, at, &st)
+	if !ok {
+		return nil
 	}
 	op, from := nsdMessage(text)
 	if from < 0 {

@@ -122,6 +122,18 @@ func respond(q *picket.Query, code picket.Rcode) {
 	q.Flags |= picket.FlagResponse
 }
 
+// text returns what a line says, be it in a JSON object that carries it. A broken
+// object is accounted for, and ok is false.
+func (l *serverLog) text(line []byte, at picket.Position, st *stamp) (text []byte, ok bool) {
+	if line[0] != '{' {
+		return line, true
+	}
+	if text, ok = l.carried(line, st); !ok {
+		l.acct.Reject(decode.ReasonBrokenJSON, at)
+	}
+	return text, ok
+}
+
 // carried reads the message and the time out of a JSON object that a container
 // runtime, the journal or a log shipper made of a line. ok is false when it is
 // broken; a message that is missing is nil.

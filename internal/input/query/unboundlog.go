@@ -78,14 +78,9 @@ func unboundMessage(text []byte) (level, message []byte, at int) {
 
 func (d *unboundLog) take(line []byte, at picket.Position) error {
 	var st stamp
-	text := line
-	if line[0] == '{' {
-		message, ok := d.carried(line, &st)
-		if !ok {
-			d.acct.Reject(decode.ReasonBrokenJSON, at)
-			return nil
-		}
-		text = message
+	text, ok := d.text(line, at, &st)
+	if !ok {
+		return nil
 	}
 	level, message, from := unboundMessage(text)
 	if from < 0 {
