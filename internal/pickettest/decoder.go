@@ -118,14 +118,14 @@ func CanonicalNames(t testing.TB, names ...string) {
 	}
 }
 
-// Bounded fails when a decoder allocates more than 8 MiB on 32 MiB that begin with
+// Bounded fails when a decoder allocates more than 8 MiB on 16 MiB that begin with
 // lead and are the same letter from there on.
 func Bounded(t testing.TB, what, lead string, decode func(r io.Reader)) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	decode(io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 32<<20)))
+	decode(io.MultiReader(strings.NewReader(lead), io.LimitReader(letters{}, 16<<20)))
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("%s after %.40q: %d MiB allocated", what, lead, grown>>20)
