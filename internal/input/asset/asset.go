@@ -10,7 +10,6 @@ package asset
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/netip"
 	"strings"
@@ -129,34 +128,7 @@ func digits(b []byte) bool {
 // objects calls take with the cursor at each JSON object of r, and rejects it for
 // the reason that take gives.
 func objects(ctx context.Context, r io.Reader, acct picket.Accounting, take func(c *decode.Cursor) (reason string, err error)) error {
-	return objectsOf(decode.NewRecords(ctx, r, acct), acct, take)
-}
-
-// objectsOf is objects of what is left of an input.
-func objectsOf(in *decode.Records, acct picket.Accounting, take func(c *decode.Cursor) (reason string, err error)) error {
-	var c decode.Cursor
-	for {
-		rec, err := in.NextRecord(false)
-		if err != nil {
-			if errors.Is(err, decode.ErrIdle) {
-				continue
-			}
-			return decode.Ended(err)
-		}
-		c.Reset(rec)
-		reason, err := take(&c)
-		if err != nil {
-			return err
-		}
-		n := c.I
-		if c.Bad {
-			n = len(rec)
-		}
-		if reason != "" {
-			acct.Reject(reason, in.Fault(n))
-		}
-		in.Done(n)
-	}
+	return decode.NewRecords(ctx, r, acct).Each(take)
 }
 
 // output is where every decoder here writes to.

@@ -227,7 +227,7 @@ func Amass(ctx context.Context, r io.Reader, opt decode.Options, acct picket.Acc
 		return decode.Ended(err)
 	}
 	if b == '{' || b == '[' {
-		return objectsOf(decode.RecordsOf(in), acct, func(c *decode.Cursor) (string, error) { return amassObject(c, out) })
+		return decode.RecordsOf(in).Each(func(c *decode.Cursor) (string, error) { return amassObject(c, out) })
 	}
 	for {
 		line, err := in.Next(false)

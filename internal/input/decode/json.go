@@ -3,6 +3,7 @@ package decode
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -78,6 +79,34 @@ func (r *Records) NextRecord(held bool) ([]byte, error) {
 		if err := r.dropBroken(0); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// Each calls take with a cursor at each object until the input ends, and rejects
+// the object for the reason that take gives. An error of take is returned.
+func (r *Records) Each(take func(c *Cursor) (reason string, err error)) error {
+	var c Cursor
+	for {
+		rec, err := r.NextRecord(false)
+		if err != nil {
+			if errors.Is(err, ErrIdle) {
+				continue
+			}
+			return Ended(err)
+		}
+		c.Reset(rec)
+		reason, err := take(&c)
+		if err != nil {
+			return err
+		}
+		n := c.I
+		if c.Bad {
+			n = len(rec)
+		}
+		if reason != "" {
+			r.Acct.Reject(reason, r.Fault(n))
+		}
+		r.Done(n)
 	}
 }
 

@@ -3,7 +3,6 @@ package query
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 
 	"github.com/picket-dns/picket"
@@ -141,31 +140,12 @@ func ZeekDNS(ctx context.Context, r io.Reader, opt decode.Options, acct picket.A
 }
 
 func (d *zeekReader) json(in *decode.Records) error {
-	var c decode.Cursor
-	for {
-		rec, err := in.NextRecord(false)
-		if err != nil {
-			if errors.Is(err, decode.ErrIdle) {
-				continue
-			}
-			return decode.Ended(err)
+	return in.Each(func(c *decode.Cursor) (reason string, err error) {
+		if reason = d.object(c); reason == "" {
+			reason, err = d.take()
 		}
-		c.Reset(rec)
-		reason := d.object(&c)
-		if reason == "" {
-			if reason, err = d.take(); err != nil {
-				return err
-			}
-		}
-		n := c.I
-		if c.Bad {
-			n = len(rec)
-		}
-		if reason != "" {
-			d.acct.Reject(reason, in.Fault(n))
-		}
-		in.Done(n)
-	}
+		return reason, err
+	})
 }
 
 // object reads one JSON record into d.row.

@@ -9,7 +9,6 @@ package signal
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/netip"
 	"strings"
@@ -137,33 +136,6 @@ func (o *output) lines(ctx context.Context, r io.Reader, take func(line []byte) 
 		if reason != "" {
 			o.acct.Reject(reason, in.Pos())
 		}
-	}
-}
-
-// objects does so with the cursor at each JSON object.
-func (o *output) objects(in *decode.Records, take func(c *decode.Cursor) (reason string, err error)) error {
-	var c decode.Cursor
-	for {
-		rec, err := in.NextRecord(false)
-		if err != nil {
-			if errors.Is(err, decode.ErrIdle) {
-				continue
-			}
-			return decode.Ended(err)
-		}
-		c.Reset(rec)
-		reason, err := take(&c)
-		if err != nil {
-			return err
-		}
-		n := c.I
-		if c.Bad {
-			n = len(rec)
-		}
-		if reason != "" {
-			o.acct.Reject(reason, in.Fault(n))
-		}
-		in.Done(n)
 	}
 }
 

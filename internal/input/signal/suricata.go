@@ -32,7 +32,7 @@ func SuricataAlert(ctx context.Context, r io.Reader, opt decode.Options, acct pi
 	out := newOutput(opt, acct, sink)
 	skips := map[string]string{}
 	var e alert
-	return out.objects(decode.NewRecords(ctx, r, acct), func(c *decode.Cursor) (string, error) {
+	return decode.NewRecords(ctx, r, acct).Each(func(c *decode.Cursor) (string, error) {
 		if e.read(c); c.Bad {
 			return decode.ReasonBrokenJSON, nil
 		}

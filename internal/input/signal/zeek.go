@@ -134,7 +134,7 @@ func readZeek(ctx context.Context, r io.Reader, log zeekLog, out *output) error 
 		return decode.Ended(err)
 	}
 	if b == '{' || b == '[' {
-		return out.objects(decode.RecordsOf(in), d.object)
+		return decode.RecordsOf(in).Each(d.object)
 	}
 	return d.tsv(in)
 }
