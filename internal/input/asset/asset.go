@@ -165,8 +165,17 @@ func strs(c *decode.Cursor, limit int) (out []string) {
 
 // recordLine reads "owner TTL CLASS TYPE RDATA" as dig and its like print it.
 func recordLine(line []byte) (rec picket.Record, ok bool) {
-	f := bytes.Fields(line)
-	if len(f) < 5 {
+	var f [4][]byte
+	data := line // past the first four fields, keeping blanks within
+	for i := range f {
+		data = bytes.TrimLeft(data, " \t")
+		n := bytes.IndexAny(data, " \t")
+		if n < 0 {
+			return rec, false
+		}
+		f[i], data = data[:n], data[n:]
+	}
+	if data = bytes.TrimSpace(data); len(data) == 0 {
 		return rec, false
 	}
 	ttl, ok1 := decode.ParseUint(f[1], 1<<32-1)
@@ -177,12 +186,7 @@ func recordLine(line []byte) (rec picket.Record, ok bool) {
 		return rec, false
 	}
 	rec = picket.Record{Name: name, TTL: int64(ttl), Class: string(decode.AppendClassName(nil, class)), Type: string(decode.AppendTypeName(nil, typ))}
-	data := line
-	for range 4 { // past the first four fields, keeping blanks within the data
-		data = bytes.TrimLeft(data, " \t")
-		data = data[bytes.IndexAny(data, " \t"):]
-	}
-	rec.Data = rdata(rec.Type, bytes.TrimSpace(data))
+	rec.Data = rdata(rec.Type, data)
 	return rec, true
 }
 
