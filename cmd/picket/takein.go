@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
 		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
 	}
-	err = fm.Decode(context.WithoutCancel(ctx), r, in.options(f.Path()), s, s)
+	err = in.run(ctx, fm, r, f.Path(), s)
 	switch {
 	case src.err != nil: // not the content's: it is tried again
 		return errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
@@ -107,6 +108,19 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 		s.Reject(reasonUnreadable, picket.Position{})
 	}
 	return in.commit(ctx, s, pl.at(-1))
+}
+
+// run decodes r into s. The decoder is not told of ctx: its reader ends, and it
+// hands over what it holds. A decoder that panics has a fault, but only this stream
+// shall suffer from it.
+func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			in.d.log.Error("decoder broke down", "input", in.cfg.Name, "stream", name, "format", fm.Name, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the decoder of %s broke down: %v; please report it", fm.Name, p)
+		}
+	}()
+	return fm.Decode(context.WithoutCancel(ctx), r, in.options(name), s, s)
 }
 
 // commit ends a stream.
@@ -185,7 +199,7 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) boo
 	in.use(fm)
 	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
 	c := intake.NewCutter(context.WithoutCancel(ctx), opened, s, nil)
-	err = fm.Decode(context.WithoutCancel(ctx), c.Reader(), in.options(name), s, s)
+	err = in.run(ctx, fm, c.Reader(), name, s)
 	// What came before the trouble counts: it does not come again.
 	if cerr := in.commit(ctx, s, nil); cerr != nil {
 		in.desk.Drop("not stored", int(s.Uncommitted()))
@@ -240,7 +254,7 @@ func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, 
 	}
 	in.use(fm)
 	s.Format(fm.Name)
-	return fm.Decode(context.WithoutCancel(ctx), opened, in.options(name), s, s)
+	return in.run(ctx, fm, opened, name, s)
 }
 
 // sourceErrors tells the errors of what is read from those of what is in it.
