@@ -344,7 +344,7 @@ func amassLine(line []byte, out *output) (reason string, err error) {
 		return decode.ReasonBadName, nil
 	}
 	a := &picket.Asset{Tool: "amass", Name: name}
-	relation := string(bytes.TrimSpace(part[1]))
+	relation := decode.Text(bytes.TrimSpace(part[1])) // it may become a key
 	switch string(kindTo) {
 	case "IPAddress":
 		addr, ok := decode.ParseAddr(to)
