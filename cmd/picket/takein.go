@@ -68,7 +68,7 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 		format = was.Format
 	}
 	src := &sourceErrors{r: f}
-	fm, r, err := input.Open(src, format)
+	fm, r, layers, err := input.OpenLayers(src, format)
 	if err != nil {
 		if errors.Is(err, input.ErrEmpty) || ctx.Err() != nil {
 			return nil
@@ -85,11 +85,13 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 		}
 	}
 	s := in.desk.Stream(cfg)
-	pl := &filePlace{key: key, file: f, format: fm, options: options, stream: s, base: begin, begin: begin}
+	pl := &filePlace{key: key, file: f, format: fm, options: options, stream: s, base: begin, begin: begin, packed: layers != ""}
+	opened := r
 	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
 		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
 	}
 	err = in.run(ctx, fm, r, f.Path(), s)
+	input.Close(opened)
 	switch {
 	case src.err != nil: // not the content's: it is tried again
 		return errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
@@ -164,6 +166,7 @@ type filePlace struct {
 	stream  *intake.Stream
 	begin   int64              // where reading began
 	base    int64              // where it is resumed
+	packed  bool               // offsets in the file are not those of what is read
 	before  picket.InputCounts // the stream's total at base
 }
 
@@ -171,7 +174,7 @@ type filePlace struct {
 func (p *filePlace) at(clean int64) map[string][]byte {
 	total := p.stream.Total()
 	pos := p.file.Position()
-	if p.format.Shape == input.ShapeLines && clean >= 0 && !p.file.Compressed() {
+	if p.format.Shape == input.ShapeLines && clean >= 0 && !p.packed {
 		p.base, p.before = p.begin+clean, total
 	}
 	done := total.Clone()
@@ -198,6 +201,7 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) boo
 	}
 	in.use(fm)
 	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
+	defer input.Close(opened)
 	c := intake.NewCutter(context.WithoutCancel(ctx), opened, s, nil)
 	err = in.run(ctx, fm, c.Reader(), name, s)
 	// What came before the trouble counts: it does not come again.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"net"
 	"os"
@@ -204,4 +205,45 @@ func TestStdin(t *testing.T) {
 	}
 	c.stop()
 	checkRowCount(t, c.path("data"), 3)
+}
+
+// TestFollowedGzip: a compressed file that is followed is read as far as it goes
+// while it is there, and counts once however often it is read again.
+func TestFollowedGzip(t *testing.T) {
+	c := newChild(t, "inputs:\n  - {name: in, file: '*.ndjson.gz'}\n")
+	member := func(from, n int) {
+		t.Helper()
+		var text, packed bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&text, `{"time":"2026-03-02T10:00:%02dZ","client":"198.51.100.7","name":"n%d.example.org","type":"A"}`+"\n", from+i, from+i)
+		}
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(text.Bytes())
+		_ = z.Close()
+		f, err := os.OpenFile(c.path("log.ndjson.gz"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, f, packed.Bytes())
+		f.Close()
+	}
+	member(0, 3)
+	c.start()
+	c.accepted("in", 3)
+	c.until("the detectors have them", func() bool { v, _ := c.metric("picket_queries_total"); return v == 3 })
+	c.stop()
+	c.start()
+	member(3, 4)
+	c.accepted("in", 7)
+	c.until("the detectors have the new ones", func() bool { v, _ := c.metric("picket_queries_total"); return v == 4 })
+	if err := c.signal(os.Kill); err == nil {
+		t.Fatal("SIGKILL ended the daemon without an error")
+	}
+	c.start()
+	time.Sleep(1500 * time.Millisecond)
+	if v, _ := c.metric(`picket_input_received_total{input="in"}`); v != 7 {
+		t.Errorf("received %v, want 7", v)
+	}
+	c.stop()
+	checkRows(t, c.path("data"), 7)
 }

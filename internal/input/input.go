@@ -66,34 +66,44 @@ func Detect(head []byte) (Format, bool) {
 }
 
 // Open takes compression off r and tells its format, which is name unless that
-// is Auto or "". An unknown or empty input, and an unknown name, are errors.
+// is Auto or "". An unknown or empty input, and an unknown name, are errors. Close
+// ends the reader of an input that is live.
 func Open(r io.Reader, name string) (Format, io.Reader, error) {
-	if name != "" && name != Auto {
-		f, ok := ByName(name)
-		if !ok {
-			return Format{}, nil, fmt.Errorf("format %q: %w; known: %s", name, ErrUnknown, Names())
+	f, rr, _, err := OpenLayers(r, name)
+	return f, rr, err
+}
+
+// OpenLayers is Open, and says which compressions there were, as Reader does.
+func OpenLayers(r io.Reader, name string) (f Format, rr io.Reader, how string, err error) {
+	named, known := ByName(name)
+	auto := name == "" || name == Auto
+	want := headSize
+	if !auto {
+		if !known {
+			return Format{}, nil, "", fmt.Errorf("format %q: %w; known: %s", name, ErrUnknown, Names())
 		}
-		head, rr, _, err := open(r, 0)
-		if err == nil && len(head) == 0 {
-			err = emptyError(rr)
-		}
-		return f, rr, err
+		want = 0
 	}
-	head, rr, _, err := Reader(r)
+	head, rr, how, err := open(r, want)
 	if err != nil {
-		return Format{}, nil, err
+		return named, nil, "", err
 	}
 	if len(head) == 0 {
-		return Format{}, nil, emptyError(rr)
+		err = emptyError(rr)
+		Close(rr)
+		return named, nil, "", err
 	}
-	f, ok := Detect(head)
-	if !ok {
-		if err := refuse(head); err != nil {
-			return Format{}, nil, err
-		}
-		return Format{}, nil, fmt.Errorf("%w: none of the %d known ones; where content alone does not tell, name it", ErrUnknown, len(Formats()))
+	if !auto {
+		return named, rr, how, nil
 	}
-	return f, rr, nil
+	if f, known = Detect(head); known {
+		return f, rr, how, nil
+	}
+	Close(rr)
+	if err := refuse(head); err != nil {
+		return Format{}, nil, "", err
+	}
+	return Format{}, nil, "", fmt.Errorf("%w: none of the %d known ones; where content alone does not tell, name it", ErrUnknown, len(Formats()))
 }
 
 // emptyError tells an empty input from one that could not be read at all.

@@ -1,6 +1,7 @@
 package input
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -53,8 +54,12 @@ func open(r io.Reader, want int) (head []byte, rr io.Reader, how string, err err
 			return nil, nil, "", fmt.Errorf("decompress: more than %d layers of compression", maxNesting)
 		}
 		layers = append(layers, name)
+		source, live := isLive(r)
 		if r, err = decompress(name, p); err != nil {
 			return nil, nil, "", fmt.Errorf("decompress %s: %w", name, err)
+		}
+		if live {
+			r = newUnpacked(r, source)
 		}
 	}
 }
@@ -80,7 +85,7 @@ func compression(head []byte) string {
 func decompress(name string, p *peeked) (io.Reader, error) {
 	switch name {
 	case "gzip":
-		z, err := gzip.NewReader(p)
+		z, err := newMembers(p)
 		return &layer{name: name, r: z}, err
 	case "zstd":
 		// Concurrency 1 decodes in the caller's goroutine.
@@ -122,6 +127,44 @@ func xzDictionary(head []byte) int64 {
 	return int64(2|bits&1) << (bits/2 + 11)
 }
 
+// members reads the members of a gzip file (RFC 1952 §2.2) one after the other. A
+// gzip.Reader by itself holds back the end of one until it has seen the next begin,
+// which in a live source may be long.
+type members struct {
+	src   *bufio.Reader
+	z     *gzip.Reader
+	ended bool // the member at hand
+}
+
+func newMembers(r io.Reader) (*members, error) {
+	m := &members{src: bufio.NewReader(r)}
+	var err error
+	if m.z, err = gzip.NewReader(m.src); err == nil {
+		m.z.Multistream(false)
+	}
+	return m, err
+}
+
+// Read implements io.Reader.
+func (m *members) Read(b []byte) (int, error) {
+	for {
+		if m.ended {
+			if err := m.z.Reset(m.src); err != nil {
+				return 0, err // io.EOF when nothing follows
+			}
+			m.z.Multistream(false)
+			m.ended = false
+		}
+		n, err := m.z.Read(b)
+		if err == io.EOF {
+			m.ended, err = true, nil
+		}
+		if n > 0 || err != nil || len(b) == 0 {
+			return n, err
+		}
+	}
+}
+
 // layer names the decompressor in its errors.
 type layer struct {
 	name string
@@ -150,8 +193,8 @@ type peeked struct {
 // peek reads ahead up to want bytes.
 func peek(r io.Reader, want int) *peeked {
 	p := &peeked{r: r, head: make([]byte, 0, want)}
-	live, _ := r.(interface{ SetReadDeadline(time.Time) error })
-	if live != nil && live.SetReadDeadline(time.Time{}) != nil {
+	live, ok := isLive(r)
+	if !ok {
 		live = nil
 	}
 	for empty := 0; len(p.head) < want && empty < 100; {
@@ -203,8 +246,7 @@ func (d duplex) Write(b []byte) (int, error) { return d.r.(io.Writer).Write(b) }
 // as returns p with those of SetReadDeadline and Write that a live source has.
 // A file has both and is not live: nothing is ever written to it.
 func (p *peeked) as(r io.Reader) io.Reader {
-	live, ok := r.(interface{ SetReadDeadline(time.Time) error })
-	if !ok || live.SetReadDeadline(time.Time{}) != nil {
+	if _, live := isLive(r); !live {
 		return p
 	}
 	if _, ok := r.(io.Writer); ok {
