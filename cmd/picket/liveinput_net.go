@@ -130,7 +130,7 @@ func (in *liveInput) pushed(ctx context.Context, running *sync.WaitGroup) error 
 // takeRequest takes in the body of a request.
 func (in *liveInput) takeRequest(ctx context.Context, d *transport.Delivery) error {
 	var badResult error
-	counts, content, err := in.takeWhole(ctx, d.Body, d.Name, nil, func(c picket.InputCounts) []picket.DeliveryMark {
+	_, content, err := in.takeWhole(ctx, d.Body, d.Name, nil, func(c picket.InputCounts) []picket.DeliveryMark {
 		d.Result = pushResult(c)
 		if d.Key == "" {
 			return nil
@@ -147,7 +147,6 @@ func (in *liveInput) takeRequest(ctx context.Context, d *transport.Delivery) err
 	case content != nil:
 		return fmt.Errorf("%w: %w", transport.ErrInvalid, content)
 	}
-	d.Result = pushResult(counts)
 	return badResult
 }
 
