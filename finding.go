@@ -113,7 +113,14 @@ type Finding struct {
 	Summary         string    `json:"summary"`
 	Limits          string    `json:"limits"`
 	Evidence        Evidence  `json:"evidence"`
+	// Class is FindingOperational for what is wrong with the watch itself, "" for reconnaissance.
+	Class string `json:"class,omitempty"`
+	// Coverage says what was watched when it was raised, and what was not.
+	Coverage string `json:"coverage,omitempty"`
 }
+
+// FindingOperational is the Class of findings about collection: a feed that stopped, a server that lags.
+const FindingOperational = "operational"
 
 // FindingSink takes findings as they are raised, updated and closed. The
 // *Finding is the sink's to keep.

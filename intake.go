@@ -133,6 +133,10 @@ type IntakeCommit struct {
 	Release   []int64
 	Positions map[string][]byte // nil removes
 	Marks     []DeliveryMark
+	// Records says what the records appended under Delivery mean; nil when there are none.
+	Records *RecordObservation
+	// Delay is how long after its event time the newest record was stored, in nanoseconds; 0 when not measured.
+	Delay int64
 }
 
 // IntakeKeeper keeps the account of inputs. When a call that writes returns nil,
@@ -147,6 +151,10 @@ type IntakeKeeper interface {
 	LastDelivery() int64
 	// AppendEvents stores rows under a delivery.
 	AppendEvents(ctx context.Context, at Origin, rows []EventRow) error
+	// AppendRecords stores records under a delivery; its commit says what they mean.
+	AppendRecords(ctx context.Context, at Origin, rows []Record) error
+	// AppendSightings stores sightings under a delivery.
+	AppendSightings(ctx context.Context, at Origin, rows []Sighting) error
 	// CommitIntake makes a delivery count.
 	CommitIntake(ctx context.Context, c *IntakeCommit) error
 	// Withdraw removes the rows of a delivery that failed.

@@ -99,6 +99,11 @@ type Response struct {
 	Authority []byte   // owner of the SOA or NS RRset in the authority section; canonical wire form
 	HasSOA    bool     // Authority is the owner of an SOA (a negative answer, RFC 2308)
 	Denials   []Denial // NSEC and NSEC3 records, at most MaxDenials
+	// Message is the response as it was on the wire, nil when the input has none; Told
+	// are its answers where the input has them as text. They go no further than the
+	// intake: the pipeline leaves both out.
+	Message []byte
+	Told    []Answer
 }
 
 // MaxDenials bounds Response.Denials. A correct NXDOMAIN has at most three.

@@ -146,7 +146,7 @@ func TestSchemaTooNew(t *testing.T) {
 	s.Close()
 	for _, open := range []func(context.Context, Options) (*Store, error){Open, OpenReadOnly} {
 		_, err := open(t.Context(), Options{Dir: dir})
-		if !errors.Is(err, picket.ErrSchemaTooNew) || !strings.Contains(err.Error(), "99") || !strings.Contains(err.Error(), "up to 2") {
+		if !errors.Is(err, picket.ErrSchemaTooNew) || !strings.Contains(err.Error(), "99") || !strings.Contains(err.Error(), "up to 6") {
 			t.Errorf("opening a newer schema: %v", err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestMigrateOnce(t *testing.T) {
 	var log bytes.Buffer
 	logged := func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }
 	openTest(t, dir, logged).Close()
-	if n := strings.Count(log.String(), "applied migration"); n != 2 {
+	if n := strings.Count(log.String(), "applied migration"); n != 6 {
 		t.Errorf("first start logs %q", log.String())
 	}
 	log.Reset()

@@ -37,6 +37,8 @@ type Barrier interface {
 type Keeper interface {
 	OpenInput(ctx context.Context, name string, again bool) (picket.InputState, error)
 	AppendEvents(ctx context.Context, at picket.Origin, rows []picket.EventRow) error
+	AppendRecords(ctx context.Context, at picket.Origin, rows []picket.Record) error
+	AppendSightings(ctx context.Context, at picket.Origin, rows []picket.Sighting) error
 	CommitIntake(ctx context.Context, c *picket.IntakeCommit) error
 	Withdraw(ctx context.Context, at picket.Origin) error
 	Marked(ctx context.Context, input uint32, key string) (picket.DeliveryMark, error)

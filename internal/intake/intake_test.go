@@ -40,6 +40,16 @@ func (k *keeper) AppendEvents(_ context.Context, at picket.Origin, rows []picket
 	return k.fail
 }
 
+func (k *keeper) AppendRecords(_ context.Context, at picket.Origin, rows []picket.Record) error {
+	k.rows[at.Delivery] += len(rows)
+	return k.fail
+}
+
+func (k *keeper) AppendSightings(_ context.Context, at picket.Origin, rows []picket.Sighting) error {
+	k.rows[at.Delivery] += len(rows)
+	return k.fail
+}
+
 func (k *keeper) CommitIntake(_ context.Context, c *picket.IntakeCommit) error {
 	if k.fail != nil {
 		return k.fail

@@ -23,6 +23,16 @@ func (m *memory) OpenInput(_ context.Context, name string, _ bool) (picket.Input
 	return picket.InputState{ID: 1, Name: name, Counts: m.counts.Clone(), Positions: map[string][]byte{}}, nil
 }
 
+func (m *memory) AppendRecords(_ context.Context, _ picket.Origin, rows []picket.Record) error {
+	m.events += len(rows)
+	return nil
+}
+
+func (m *memory) AppendSightings(_ context.Context, _ picket.Origin, rows []picket.Sighting) error {
+	m.events += len(rows)
+	return nil
+}
+
 func (m *memory) AppendEvents(_ context.Context, _ picket.Origin, rows []picket.EventRow) error {
 	m.events += len(rows)
 	return nil

@@ -43,6 +43,9 @@ type Stream struct {
 	delivery int64 // 0 when none is open
 	events   []picket.EventRow
 	size     int
+	records  []picket.Record
+	seen     []picket.Sighting
+	observed *picket.RecordObservation
 	kept     []picket.QuarantinedRecord
 	keptSize int
 	skip     picket.InputCounts
@@ -226,16 +229,30 @@ func (s *Stream) Query(q *picket.Query) error {
 
 // Record implements picket.RecordSink.
 func (s *Stream) Record(r *picket.Record) error {
-	return s.event(picket.KindRecord, r.Time, r.Name, r)
+	if s.drop {
+		return nil
+	}
+	s.records = append(s.records, *r)
+	if len(s.records) >= eventsAtOnce {
+		return s.store(context.Background())
+	}
+	return nil
 }
+
+// Observe says what the records since the last commit mean; the next commit
+// takes it along.
+func (s *Stream) Observe(o picket.RecordObservation) { s.observed = &o }
 
 // Sighting implements picket.SightingSink.
 func (s *Stream) Sighting(v *picket.Sighting) error {
-	t := v.LastSeen
-	if t.IsZero() {
-		t = v.FirstSeen
+	if s.drop {
+		return nil
 	}
-	return s.event(picket.KindSighting, t, v.Name, v)
+	s.seen = append(s.seen, *v)
+	if len(s.seen) >= eventsAtOnce {
+		return s.store(context.Background())
+	}
+	return nil
 }
 
 // AdminEvent implements picket.AdminEventSink.
@@ -274,14 +291,26 @@ func (s *Stream) event(kind picket.Kind, t time.Time, name string, v any) error 
 	return nil
 }
 
-// store writes the events that wait, under the delivery.
+// store writes what waits, under the delivery.
 func (s *Stream) store(ctx context.Context) error {
-	if len(s.events) == 0 {
+	if len(s.events) == 0 && len(s.records) == 0 && len(s.seen) == 0 {
 		return nil
 	}
 	s.begin()
-	err := s.desk.house.keeper.AppendEvents(ctx, s.origin(), s.events)
-	s.events, s.size = s.events[:0], 0
+	keeper, at := s.desk.house.keeper, s.origin()
+	var err error
+	if len(s.events) > 0 {
+		err = keeper.AppendEvents(ctx, at, s.events)
+	}
+	if err == nil && len(s.records) > 0 {
+		err = keeper.AppendRecords(ctx, at, s.records)
+	}
+	if err == nil && len(s.seen) > 0 {
+		err = keeper.AppendSightings(ctx, at, s.seen)
+	}
+	clear(s.records)
+	clear(s.seen)
+	s.events, s.size, s.records, s.seen = s.events[:0], 0, s.records[:0], s.seen[:0]
 	if err != nil && s.err == nil {
 		s.err = err
 	}
@@ -316,14 +345,14 @@ func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
 	s.mu.Lock()
 	delta := s.delta.Clone()
 	s.mu.Unlock()
-	k.Delivery, k.Quarantine = s.delivery, s.kept
+	k.Delivery, k.Quarantine, k.Records = s.delivery, s.kept, s.observed
 	k.Add.Add(&delta)
 	if err := s.desk.commit(ctx, k, s); err != nil {
 		s.err = err
 		return err
 	}
 	s.desk.house.end(s.delivery)
-	s.delivery, s.kept, s.keptSize = 0, nil, 0
+	s.delivery, s.kept, s.keptSize, s.observed = 0, nil, 0, nil
 	return nil
 }
 
@@ -342,7 +371,7 @@ func (s *Stream) Abandon(ctx context.Context) error {
 			err = werr // stays open: the store takes it back at its next start
 		}
 	}
-	s.delivery, s.events, s.kept = 0, nil, nil
+	s.delivery, s.events, s.kept, s.records, s.seen, s.observed = 0, nil, nil, nil, nil, nil
 	s.leave()
 	return err
 }

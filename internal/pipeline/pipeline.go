@@ -240,6 +240,7 @@ func (b *batch) add(q *picket.Query) {
 	d := &b.queries[n]
 	*d = *q
 	d.Name = b.keep(q.Name)
+	d.Response.Message, d.Response.Told = nil, nil
 	if len(q.Response.Owner) > 0 {
 		d.Response.Owner = b.keep(q.Response.Owner)
 	}
