@@ -247,3 +247,15 @@ type CoverageReporter interface {
 	// when there is no such detector.
 	CouldSee(ctx context.Context, detector string, f CoverageFilter) (*CouldAnswer, error)
 }
+
+// ServerLag says how far a name server is behind the newest state of a zone that is known.
+type ServerLag struct {
+	Zone    string    `json:"zone"`
+	Server  string    `json:"server"` // name with trailing dot
+	Address string    `json:"address"`
+	Serial  uint32    `json:"serial"` // what it serves
+	Newest  uint32    `json:"newest"` // the newest that is known
+	Behind  int       `json:"behind"` // versions that it lacks; 0 when it is up to date
+	Since   time.Time `json:"since,omitzero"`
+	Error   string    `json:"error,omitempty"` // it could not be asked, or does not answer for the zone
+}

@@ -40,6 +40,8 @@ type config struct {
 	Secondaries []string `yaml:"secondaries"`
 	// Addresses or prefixes of own scanners: what they do is informational.
 	Own []string `yaml:"own"`
+	// Name servers that answer for the zones: what is seen is held against them.
+	Servers []serverConfig `yaml:"servers"`
 	// Where telemetry comes from. At least one is needed for anything to be seen.
 	Inputs []inputConfig `yaml:"inputs"`
 	// Bounds and switches of the detectors.
@@ -54,6 +56,10 @@ type zoneConfig struct {
 	File string `yaml:"file"`
 	// Origin of the file; left out, it is taken from $ORIGIN, the SOA or the file's name.
 	Origin string `yaml:"origin"`
+	// Address of a name server of the parent zone, asked now and then which name
+	// servers it delegates to. Left out, the parent is looked for among the watched
+	// zones, and else the zone's own NS records count.
+	Parent string `yaml:"parent"`
 }
 
 // detectConfig bounds and switches the detectors.
@@ -191,6 +197,7 @@ func (c *config) validate(lines lineIndex, p *problems) {
 		}
 		names[in.Name] = true
 	}
+	c.validateServers(lines, p)
 	if c.Detect.Sources < 1024 || c.Detect.Suspects < 64 {
 		p.add(lines.of("detect"), "detect: sources must be at least 1024 and suspects at least 64")
 	}

@@ -43,6 +43,14 @@ type inputConfig struct {
 	Capture *captureConfig `yaml:"capture"`
 	// Take the history of DNS as code out of a git repository.
 	Git *gitConfig `yaml:"git"`
+	// Name server whose telemetry this is, by its name under servers; for telemetry
+	// that does not carry the server's address.
+	Server string `yaml:"server"`
+	// Who provides the telemetry, for reports.
+	Provider string `yaml:"provider"`
+	// Longest silence that is normal. Left out, what came at this hour of the week
+	// before tells.
+	Expect time.Duration `yaml:"expect"`
 	// Certificate of the listener; for tcp, syslog_tls and http.
 	TLS *tlsConfig `yaml:"tls"`
 	// Time zone of logs that write local time without one, such as Europe/Vienna.

@@ -23,6 +23,7 @@ const controlName = "control.sock"
 
 // control answers at the control socket, in JSON over HTTP:
 //
+//	GET  /api/..., /pdns/...                         what the console's address answers, too
 //	GET  /inputs                                    the inputs' accounts
 //	GET  /quarantine?input=&after=&limit=           records that are kept
 //	GET  /quarantine/{id}                           one of them
@@ -113,6 +114,7 @@ func (c *control) routes() http.Handler {
 		}
 		return storedInputs{c.d.store}.record(r.Context(), id)
 	})
+	mux.Handle("GET /", c.d.console) // the API, for the commands that read
 	answer("POST /quarantine/replay", func(r *http.Request) (any, error) { return c.change(r, c.replay) })
 	answer("POST /quarantine/release", func(r *http.Request) (any, error) { return c.change(r, c.release) })
 	return mux

@@ -161,7 +161,9 @@ func (d *daemon) openConsole(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.console = web.New(web.Options{Findings: d.store, Watch: d, Quarantine: d.store, Metrics: d.metrics.handler(), Log: d.log, Version: version(), Hosts: d.cfg.ConsoleHosts})
+	opt := webOptions(d.store, d)
+	opt.Metrics, opt.Log, opt.Hosts = d.metrics.handler(), d.log, d.cfg.ConsoleHosts
+	d.console = web.New(opt)
 	d.server = d.console.Server(d.cfg.Listen)
 	return l, nil
 }
