@@ -286,7 +286,7 @@ func TestBrowserLayout(t *testing.T) {
 	b := newBrowser(t)
 	for name, f := range stores {
 		base := serve(t, newTestConsole(t, f))
-		urls := map[string]string{"list": "/", "watched": "/watched", "error": "/nowhere"}
+		urls := map[string]string{"list": "/", "watched": "/watched", "coverage": "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "error": "/nowhere"}
 		for i, x := range f.findings {
 			if name == "hostile" || i == 0 {
 				urls[fmt.Sprint("finding", i)] = findingURL(x.ID)

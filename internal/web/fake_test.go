@@ -29,6 +29,8 @@ type fake struct {
 	revision int64
 	watched  picket.Watched
 	kept     []picket.QuarantinedRecord
+	report   picket.CoverageReport
+	could    picket.CouldAnswer
 	err      error
 }
 
@@ -101,7 +103,7 @@ func (f *fake) Quarantined(_ context.Context, input string, after int64, limit i
 
 func newTestConsole(t *testing.T, f *fake, change ...func(*Options)) *Console {
 	t.Helper()
-	o := Options{Findings: f, Watch: f, Quarantine: f, Version: "0.9.0", Now: func() time.Time { return testNow }, Poll: 10 * time.Millisecond}
+	o := Options{Findings: f, Watch: f, Quarantine: f, Coverage: f, Version: "0.9.0", Now: func() time.Time { return testNow }, Poll: 10 * time.Millisecond}
 	for _, c := range change {
 		c(&o)
 	}
@@ -121,7 +123,7 @@ func get(t *testing.T, h http.Handler, url string) *httptest.ResponseRecorder {
 
 // sample is a store with findings such as an organisation would see.
 func sample() *fake {
-	f := &fake{watched: sampleWatched()}
+	f := &fake{watched: sampleWatched(), report: sampleCoverage(), could: sampleCould}
 	for i, s := range []struct {
 		detector, zone, prefix, kind string
 		spoofable                    bool
@@ -243,7 +245,7 @@ var hostileTexts = []string{
 
 // hostile is a store in which every text comes from an adversary.
 func hostile() *fake {
-	f := &fake{}
+	f := &fake{report: hostileCoverage(), could: picket.CouldAnswer{Answer: hostileTexts[0], Text: hostileTexts[1], Reasons: hostileTexts}}
 	for i, h := range hostileTexts {
 		f.put(picket.StoredFinding{Finding: picket.Finding{
 			ID: fmt.Sprint("h", i, h), Detector: h, Zone: h, Techniques: []string{h},

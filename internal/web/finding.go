@@ -17,6 +17,8 @@ type findingPage struct {
 	row
 	API         string // URL of the raw JSON
 	Limits      string
+	Operational bool   // about the watch itself
+	Coverage    string // what was watched when it was raised
 	Intent      string
 	IntentWords string
 	SureWords   string
@@ -64,6 +66,8 @@ func (c *Console) newFindingPage(f *picket.StoredFinding) *findingPage {
 		row:         c.newRow(f),
 		API:         apiURL(f.ID),
 		Limits:      visible(f.Limits),
+		Operational: f.Class == picket.FindingOperational,
+		Coverage:    visible(f.Coverage),
 		Intent:      visible(f.Intent),
 		IntentWords: intentWords(f.Intent),
 		SureWords:   sureWords(f.Confidence),

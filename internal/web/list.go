@@ -34,6 +34,7 @@ type row struct {
 	Confidence int // percent
 	Summary    string
 	Open       bool
+	Class      string // "" or operational
 }
 
 type sourceView struct {
@@ -166,6 +167,7 @@ func (c *Console) newRow(f *picket.StoredFinding) row {
 		Confidence: percent(f.Confidence),
 		Summary:    visible(f.Summary),
 		Open:       f.Open,
+		Class:      visible(f.Class),
 	}
 }
 

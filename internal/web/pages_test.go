@@ -19,10 +19,10 @@ import (
 
 // pageURLs are the pages of a store, with bad requests among them.
 func pageURLs(f *fake) []string {
-	urls := []string{"/", "/watched", "/?fragment=1", "/watched?fragment=1", "/nowhere", "/findings/none", "/?severity=odd", "/?page=-1", "/?page=7",
+	urls := []string{"/", "/watched", "/?fragment=1", "/watched?fragment=1", "/coverage", "/coverage?fragment=1", "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "/coverage?detector=none", "/coverage?day=odd", "/nowhere", "/findings/none", "/?severity=odd", "/?page=-1", "/?page=7",
 		"/?text=nothing+has+this", "/?severity=low&detector=brute-force&zone=example.org"}
 	for _, h := range hostileTexts {
-		urls = append(urls, "/?"+url.Values{"text": {h}, "zone": {h}}.Encode(), "/"+url.PathEscape(h), "/?severity="+url.QueryEscape(h))
+		urls = append(urls, "/?"+url.Values{"text": {h}, "zone": {h}}.Encode(), "/"+url.PathEscape(h), "/?severity="+url.QueryEscape(h), "/coverage?"+url.Values{"detector": {h}, "zone": {h}}.Encode())
 	}
 	for _, x := range f.findings {
 		urls = append(urls, findingURL(x.ID), findingURL(x.ID)+"?fragment=1")
@@ -271,7 +271,7 @@ func TestStoreFailure(t *testing.T) {
 	f := sample()
 	f.fail(errors.New("secret path /var/lib/x"))
 	c := newTestConsole(t, f)
-	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/api/findings", "/api/watched", "/api/quarantine", "/api/findings/" + f.findings[0].ID} {
+	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/coverage", "/api/findings", "/api/watched", "/api/quarantine", "/api/coverage", "/api/coverage/could?detector=zone-transfer", "/api/findings/" + f.findings[0].ID} {
 		if w := get(t, c, u); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: status %d, body %.200s", u, w.Code, w.Body)
 		}

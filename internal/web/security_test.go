@@ -18,7 +18,7 @@ func TestHeadersOnEveryResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, status := range map[string]int{
-		"/": 200, "/watched": 200, "/findings/f3a7c41d09ab": 200, "/findings/x": 404, "/nowhere": 404, "/assets/picket.js": 200, "/assets/none": 404,
+		"/": 200, "/watched": 200, "/coverage": 200, "/coverage?day=x": 400, "/api/coverage": 200, "/api/coverage/could": 422, "/api/coverage/could?detector=none": 404, "/findings/f3a7c41d09ab": 200, "/findings/x": 404, "/nowhere": 404, "/assets/picket.js": 200, "/assets/none": 404,
 		"/assets/": 404, "/favicon.ico": 200, "/healthz": 200, "/metrics": 200, "/events": 503, "/?severity=x": 400,
 		"/api/findings": 200, "/api/findings/f3a7c41d09ab": 200, "/api/findings/x": 404, "/api/findings?limit=x": 422, "/api/findings?odd=1": 422,
 		"/api/watched": 200, "/api/openapi.json": 200, "/api/": 404, "/api/docs": 404, "/docs": 404, "//x": 307,

@@ -39,8 +39,20 @@ var detectorWords = map[string]string{
 	"zone-transfer":           "Attempted zone transfer",
 }
 
+// operationalWords does so for what is wrong with the watch itself.
+var operationalWords = map[string]string{
+	"clock-skew":     "Clock of a feed is off",
+	"feed-silent":    "Feed went silent",
+	"input-error":    "Input failing",
+	"notify-refused": "Zone change notice refused",
+	"server-lag":     "Name server is behind",
+}
+
 func detectorTitle(name string) string {
 	if w, ok := detectorWords[name]; ok {
+		return w
+	}
+	if w, ok := operationalWords[name]; ok {
 		return w
 	}
 	return sentence(name)

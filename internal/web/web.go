@@ -18,9 +18,11 @@ type Options struct {
 	Metrics  http.Handler          // serves /metrics; nil means there is none
 	// Quarantine is listed by the API; nil means that nothing is kept.
 	Quarantine Quarantine
-	Log        *slog.Logger     // nil discards
-	Version    string           // shown in the footer and the OpenAPI document
-	Now        func() time.Time // nil means time.Now
+	// Coverage says what was collected of what there was; nil means that nobody knows.
+	Coverage picket.CoverageReporter
+	Log      *slog.Logger     // nil discards
+	Version  string           // shown in the footer and the OpenAPI document
+	Now      func() time.Time // nil means time.Now
 
 	// Hosts are the names, without port, under which the console may be reached
 	// besides the loopback ones: a request with another Host is refused, so that
@@ -39,6 +41,7 @@ type Console struct {
 	findings   picket.FindingQuerier
 	watch      picket.Watcher
 	quarantine Quarantine
+	coverage   picket.CoverageReporter
 	log        *slog.Logger
 	version    string
 	now        func() time.Time
@@ -56,6 +59,7 @@ func New(o Options) *Console {
 		findings:   o.Findings,
 		watch:      o.Watch,
 		quarantine: o.Quarantine,
+		coverage:   o.Coverage,
 		log:        o.Log,
 		version:    o.Version,
 		now:        o.Now,
@@ -88,6 +92,7 @@ func (c *Console) routes(metrics http.Handler) {
 	c.mux.HandleFunc("/{$}", c.serveList)
 	c.mux.HandleFunc("/findings/{id}", c.serveFinding)
 	c.mux.HandleFunc("/watched", c.serveWatched)
+	c.mux.HandleFunc("/coverage", c.serveCoverage)
 	c.mux.HandleFunc("/events", c.serveEvents)
 	c.mux.HandleFunc("/healthz", c.serveHealth)
 	c.mux.HandleFunc("/assets/{name}", c.serveAsset)
