@@ -22,6 +22,10 @@ type Builder struct {
 	byApex   map[string]int // apex → index in zones
 	retired  [][]byte
 	canaries []Canary
+
+	past      []byte // names that have lived (past.go), each after its length
+	pastNames int
+	maxPast   int // 0 means DefaultMaxPast
 }
 
 // NewBuilder returns a Builder that knows nothing.
@@ -64,7 +68,7 @@ type snapshot struct {
 
 // build makes the snapshot. id gives out zone identifiers.
 func (b *Builder) build(h dnsname.Hasher, id func(apex []byte) uint32) (*snapshot, error) {
-	names, bytes := len(b.retired)+len(b.canaries), 0
+	names, bytes := len(b.retired)+len(b.canaries)+b.pastNames, len(b.past)
 	for _, z := range b.zones {
 		names += z.owners.n
 		bytes += len(z.owners.arena) - z.owners.n*headerLen
@@ -79,6 +83,9 @@ func (b *Builder) build(h dnsname.Hasher, id func(apex []byte) uint32) (*snapsho
 		}
 	}
 	if err := b.addRetired(s); err != nil {
+		return nil, err
+	}
+	if err := b.addPast(s); err != nil {
 		return nil, err
 	}
 	if err := b.addCanaries(s); err != nil {

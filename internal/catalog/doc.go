@@ -2,7 +2,8 @@
 // each query its name context (docs/context.md).
 //
 // What it knows comes from zone files (LoadZoneFile), lists of retired names
-// (LoadNames) and lists of canaries (LoadCanaries). A Builder collects them;
+// (LoadNames), lists of canaries (LoadCanaries) and the recorded history of zones
+// and passive DNS (Builder.AddPast). A Builder collects them;
 // Catalog.Replace turns the Builder into one immutable snapshot and publishes it
 // whole, so that readers never see half a reload. Where no zone file covers a
 // name the catalog learns the zone from the server's own answers (Inferred).

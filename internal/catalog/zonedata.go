@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/picket-dns/picket/internal/dnsname"
 )
@@ -42,10 +43,11 @@ const maxProblems = 100
 // ZoneData is the contents of one zone as far as the catalog needs them: which
 // names own records, and what kind.
 type ZoneData struct {
-	Apex     []byte // canonical wire form
-	Path     string // the file it came from; "" when added record by record
-	Records  int    // records taken
-	Skipped  int    // records not taken because of a Problem
+	Apex     []byte    // canonical wire form
+	Path     string    // the file it came from; "" when added record by record
+	Modified time.Time // when the file was written; zero when added record by record
+	Records  int       // records taken
+	Skipped  int       // records not taken because of a Problem
 	Problems []Problem
 	MoreBad  int // problems beyond those kept
 

@@ -37,11 +37,16 @@ func LoadZoneFile(path, origin string) (*ZoneData, error) {
 		return nil, fmt.Errorf("zone file: %w", err)
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.IsDir() {
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
 		return nil, fmt.Errorf("zone file %s: is a folder: give the file of one zone", path)
 	}
 	l := &loader{budget: masterfile.MaxBytes, generate: masterfile.MaxGenerated}
-	return l.load(f, path, origin)
+	z, lerr := l.load(f, path, origin)
+	if lerr == nil && err == nil {
+		z.Modified = st.ModTime()
+	}
+	return z, lerr
 }
 
 // loader makes one zone of a file and those it includes.
