@@ -229,6 +229,9 @@ func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeC
 			return err
 		}
 	}
+	if err := s.addIntakeStep(ctx, c, k); err != nil {
+		return err
+	}
 	for outcome, counts := range map[string]map[string]int64{"rejected": k.Add.Rejected, "skipped": k.Add.Skipped, "dropped": k.Add.Dropped} {
 		for reason, n := range counts {
 			if err := addCount(ctx, c, k.Input, outcome, text(reason), n); err != nil {

@@ -188,6 +188,9 @@ func (s *Store) export(ctx context.Context, g *Segment, name string, upTo int64)
 // record is the commit that makes the segment count and its rows go.
 func (s *Store) record(ctx context.Context, g Segment, upTo int64) error {
 	return s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
+		if err := sealActivity(ctx, c, g.Hour, upTo); err != nil {
+			return err
+		}
 		res, err := c.ExecContext(ctx, `DELETE FROM queries_recent`+rowsOf, upTo, g.Hour.UnixNano(), g.Hour.Add(segmentHour).UnixNano())
 		if err != nil {
 			return err

@@ -347,6 +347,9 @@ func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
 	s.mu.Unlock()
 	k.Delivery, k.Quarantine, k.Records = s.delivery, s.kept, s.observed
 	k.Add.Add(&delta)
+	if delta.Accepted > 0 && delta.LastSeen != 0 {
+		k.Delay = time.Now().UnixNano() - delta.LastSeen
+	}
 	if err := s.desk.commit(ctx, k, s); err != nil {
 		s.err = err
 		return err

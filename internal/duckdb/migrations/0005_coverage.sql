@@ -3,3 +3,42 @@ CREATE TABLE uptimes (
     started TIMESTAMP_NS PRIMARY KEY,     -- wall clock, UTC
     last    TIMESTAMP_NS NOT NULL
 );
+
+-- Sealed queries counted by the minute of event time; written with the segment
+-- and kept when it goes. A minute that was sealed in parts has several rows.
+CREATE TABLE activity (
+    minute         TIMESTAMP_NS NOT NULL,
+    input          UINTEGER NOT NULL,     -- 0 is of no input
+    server         VARCHAR NOT NULL,      -- address, '' when the telemetry has none
+    sensor         VARCHAR NOT NULL,
+    zone           VARCHAR NOT NULL,      -- apex with trailing dot, '' in no zone
+    n              BIGINT NOT NULL,
+    with_client    BIGINT NOT NULL,       -- of these, how many carry what
+    with_rcode     BIGINT NOT NULL,
+    with_flags     BIGINT NOT NULL,
+    with_response  BIGINT NOT NULL,
+    with_transport BIGINT NOT NULL
+);
+
+-- What became of each input's records, by the minute of wall-clock time.
+CREATE TABLE intake_steps (
+    minute    TIMESTAMP_NS NOT NULL,
+    input     UINTEGER NOT NULL,
+    accepted  BIGINT NOT NULL,
+    rejected  BIGINT NOT NULL,            -- negative when quarantined records were read after all
+    dropped   BIGINT NOT NULL,
+    min_delay BIGINT,                     -- nanoseconds; NULL when not measured
+    max_delay BIGINT
+);
+
+CREATE TABLE setups (
+    time  TIMESTAMP_NS NOT NULL,          -- from when, wall clock, UTC
+    setup JSON NOT NULL
+);
+
+-- What name servers have counted themselves.
+CREATE TABLE server_counts (
+    start   TIMESTAMP_NS NOT NULL,
+    server  VARCHAR NOT NULL,             -- name with trailing dot
+    queries BIGINT NOT NULL
+);
