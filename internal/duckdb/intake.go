@@ -22,12 +22,13 @@ const uncommitted = `(delivery > (SELECT delivery FROM deliveries_closed) AND de
 func (s *Store) settleDeliveries(ctx context.Context) error {
 	return inTx(ctx, s.wconn, func() error {
 		const last = `SELECT greatest((SELECT delivery FROM deliveries_closed), (SELECT coalesce(max(delivery), 0) FROM deliveries_committed),
-			(SELECT coalesce(max(delivery), 0) FROM queries_recent), (SELECT coalesce(max(delivery), 0) FROM events))`
+			(SELECT coalesce(max(delivery), 0) FROM queries_recent), (SELECT coalesce(max(delivery), 0) FROM events),
+			(SELECT coalesce(max(delivery), 0) FROM records_staged))`
 		if err := s.wconn.QueryRowContext(ctx, last).Scan(&s.lastDelivery); err != nil {
 			return err
 		}
 		const again = `input IN (SELECT id FROM inputs WHERE send_again) AND ` + uncommitted
-		for _, table := range []string{"queries_recent", "events"} {
+		for _, table := range []string{"queries_recent", "events", "records_staged"} {
 			res, err := s.wconn.ExecContext(ctx, `DELETE FROM `+table+` WHERE `+again)
 			if err != nil {
 				return err
@@ -36,7 +37,7 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 				s.opt.Log.Info("rows of deliveries that were not committed are taken back; they come again", "table", table, "rows", n)
 			}
 			times := "time"
-			if table == "events" {
+			if table != "queries_recent" {
 				times = "coalesce(time, make_timestamp_ns(0))"
 			}
 			_, err = s.wconn.ExecContext(ctx, `UPDATE inputs SET accepted = accepted + k.n, last_seen = greatest(last_seen, k.newest),
@@ -46,6 +47,9 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+		}
+		if err := s.settleRecords(ctx); err != nil {
+			return err
 		}
 		return s.closeDeliveries(ctx, s.wconn, s.lastDelivery)
 	})
@@ -258,6 +262,9 @@ func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeC
 			return err
 		}
 	}
+	if err := s.commitRecords(ctx, c, k); err != nil {
+		return err
+	}
 	return s.commitQuarantine(ctx, c, k)
 }
 
@@ -280,7 +287,7 @@ func addCount(ctx context.Context, c *sql.Conn, input uint32, outcome, reason st
 func (s *Store) Withdraw(ctx context.Context, at picket.Origin) (err error) {
 	defer s.observe("withdraw", time.Now(), &err)
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
-		for _, table := range []string{"queries_recent", "events"} {
+		for _, table := range []string{"queries_recent", "events", "records_staged"} {
 			if _, err := c.ExecContext(ctx, `DELETE FROM `+table+` WHERE delivery = ?`, at.Delivery); err != nil {
 				return err
 			}

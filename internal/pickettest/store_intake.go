@@ -129,7 +129,7 @@ func Intake[S IntakeStore](t *testing.T, open func(*testing.T) S, reopen func(*t
 	})
 }
 
-func openInput[S IntakeStore](t *testing.T, s S, name string, again bool) picket.InputState {
+func openInput[S picket.IntakeKeeper](t *testing.T, s S, name string, again bool) picket.InputState {
 	t.Helper()
 	st, err := s.OpenInput(t.Context(), name, again)
 	if err != nil {
