@@ -103,6 +103,8 @@ func (c *Console) addAPI() {
 	huma.Register(api, op("get-finding", "/api/findings/{id}", "Get one finding"), c.apiFinding)
 	huma.Register(api, op("get-watched", "/api/watched", "Say what is being watched"), c.apiWatched)
 	huma.Register(api, op("list-quarantine", "/api/quarantine", "List rejected records that are kept"), c.apiQuarantine)
+	huma.Register(api, op("list-sightings", "/api/sightings", "List what passive DNS has seen of names"), c.apiSightings)
+	huma.Register(api, op("count-sightings", "/api/sightings/count", "Count what passive DNS has seen of names"), c.apiSightingsCount)
 	c.addCoverageAPI(api)
 	c.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such resource.")

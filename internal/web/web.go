@@ -20,9 +20,11 @@ type Options struct {
 	Quarantine Quarantine
 	// Coverage says what was collected of what there was; nil means that nobody knows.
 	Coverage picket.CoverageReporter
-	Log      *slog.Logger     // nil discards
-	Version  string           // shown in the footer and the OpenAPI document
-	Now      func() time.Time // nil means time.Now
+	// Sightings is the organisation's passive DNS; nil means that there is none.
+	Sightings picket.SightingQuerier
+	Log       *slog.Logger     // nil discards
+	Version   string           // shown in the footer and the OpenAPI document
+	Now       func() time.Time // nil means time.Now
 
 	// Hosts are the names, without port, under which the console may be reached
 	// besides the loopback ones: a request with another Host is refused, so that
@@ -42,6 +44,7 @@ type Console struct {
 	watch      picket.Watcher
 	quarantine Quarantine
 	coverage   picket.CoverageReporter
+	sightings  picket.SightingQuerier
 	log        *slog.Logger
 	version    string
 	now        func() time.Time
@@ -60,6 +63,7 @@ func New(o Options) *Console {
 		watch:      o.Watch,
 		quarantine: o.Quarantine,
 		coverage:   o.Coverage,
+		sightings:  o.Sightings,
 		log:        o.Log,
 		version:    o.Version,
 		now:        o.Now,
@@ -96,6 +100,9 @@ func (c *Console) routes(metrics http.Handler) {
 	c.mux.HandleFunc("/events", c.serveEvents)
 	c.mux.HandleFunc("/healthz", c.serveHealth)
 	c.mux.HandleFunc("/assets/{name}", c.serveAsset)
+	c.mux.HandleFunc("/pdns/query/{value...}", c.servePDNS)
+	c.mux.HandleFunc("/pdns/dnsdb/v2/lookup/{of}/{by}/{what...}", c.serveDNSDB)
+	c.mux.HandleFunc("/dnsdb/v2/lookup/{of}/{by}/{what...}", c.serveDNSDB)
 	c.mux.HandleFunc("/favicon.ico", func(w http.ResponseWriter, r *http.Request) {
 		r.SetPathValue("name", "logo.svg")
 		c.serveAsset(w, r)
