@@ -90,7 +90,7 @@ func inspectHistory(ctx context.Context, format string, opt decode.Options, dir 
 	return input.InspectBy(dir, opt, func(opt decode.Options, acct picket.Accounting, sink picket.Sink) (input.Format, error) {
 		var failed error
 		h := &gitHistory{
-			ctx: ctx, format: format, use: func(input.Format) {}, done: func(string) error { return nil },
+			ctx: ctx, format: format, use: func(input.Format) {}, done: func(*transport.GitCommit) error { return nil },
 			options: func(name string) decode.Options { o := opt; o.Name = name; return o },
 			sink:    func() gitSink { return accountedSink{acct, sink} },
 			fail:    func(err error) { failed = errors.Join(failed, err) },

@@ -58,11 +58,12 @@ func (in *liveInput) takeHistory(ctx context.Context) error {
 			return s
 		},
 	}
-	h.done = func(hash string) error {
+	h.done = func(c *transport.GitCommit) error {
 		h.sink()
 		done := s
 		s = nil
-		return in.commit(ctx, done, map[string][]byte{key: []byte(hash)})
+		done.Observe(picket.RecordObservation{Source: in.cfg.Name, Method: picket.MethodGit, Time: c.Time, Author: c.Author, Commit: c.Hash, Comment: c.Subject})
+		return in.commit(ctx, done, map[string][]byte{key: []byte(c.Hash)})
 	}
 	_, err := transport.Git(ctx, transport.GitConfig{Path: c.Repository, Branch: c.Branch, Globs: c.Files, Since: string(in.desk.Position(key))}, h)
 	if s != nil {
@@ -86,7 +87,9 @@ type gitHistory struct {
 	use     func(input.Format)
 	fail    func(error)
 	sink    func() gitSink
-	done    func(hash string) error
+	done    func(c *transport.GitCommit) error
+
+	added []picket.Record // by the commit at hand
 }
 
 // GitFile implements transport.GitHandler.
@@ -121,6 +124,13 @@ func (h *gitHistory) GitFile(c *transport.GitCommit, f *transport.GitFile) error
 			r.Comment += " [" + t + "]"
 		}
 		r.Source = f.Path + ":" + strings.TrimPrefix(r.Source, path.Base(f.Path)+":")
+		if r.Change == picket.ChangeAdd {
+			if c.Boundary { // it was there before, nobody knows since when
+				r.Change = picket.ChangePresent
+			}
+			h.added = append(h.added, r)
+			continue
+		}
 		s.Accept(c.Time.UnixNano())
 		if err := s.Record(&r); err != nil {
 			return err
@@ -129,8 +139,19 @@ func (h *gitHistory) GitFile(c *transport.GitCommit, f *transport.GitFile) error
 	return nil
 }
 
-// GitCommit implements transport.GitHandler.
-func (h *gitHistory) GitCommit(c *transport.GitCommit) error { return h.done(c.Hash) }
+// GitCommit implements transport.GitHandler. What a commit has removed from one
+// file and added to another comes in that order, so that it is still there.
+func (h *gitHistory) GitCommit(c *transport.GitCommit) error {
+	s := h.sink()
+	for i := range h.added {
+		s.Accept(c.Time.UnixNano())
+		if err := s.Record(&h.added[i]); err != nil {
+			return err
+		}
+	}
+	h.added = nil
+	return h.done(c)
+}
 
 var errNoRecords = errors.New("no format of records")
 
@@ -141,7 +162,7 @@ func (h *gitHistory) records(name string, content []byte) ([]picket.Record, erro
 		return nil, nil
 	}
 	fm, r, err := input.Open(bytes.NewReader(content), h.format)
-	if err != nil || fm.Kind != picket.KindRecord {
+	if err != nil || fm.Kind != picket.KindRecord || fm.Name == formatPlan {
 		return nil, errNoRecords
 	}
 	h.use(fm)

@@ -77,6 +77,9 @@ func (in *liveInput) takeBatch(ctx context.Context, b *transport.Batch) error {
 	}
 	position := map[string][]byte{key: strconv.AppendInt(nil, b.Last+1, 10)}
 	fm, known := in.formatOf(b)
+	if known && fm.Kind == picket.KindRecord && fm.Shape == input.ShapeDocument {
+		return in.takeDocuments(ctx, b, key)
+	}
 	s := in.desk.Stream(intake.StreamConfig{Name: key, Format: in.cfg.Format})
 	in.fine()
 	switch {
@@ -100,13 +103,37 @@ func (in *liveInput) takeBatch(ctx context.Context, b *transport.Batch) error {
 	return in.commit(ctx, s, position)
 }
 
+// takeDocuments takes in messages each of which says what is there. They follow
+// each other by their keys, and count one by one: what one says, the next may undo.
+func (in *liveInput) takeDocuments(ctx context.Context, b *transport.Batch, key string) error {
+	for i := range b.Records {
+		r := &b.Records[i]
+		name := fmt.Sprintf("%s@%d", key, r.Offset)
+		s := in.desk.Stream(intake.StreamConfig{Name: key, Format: in.cfg.Format})
+		in.fine()
+		if fm, ok := in.takeMessage(ctx, s, bytes.NewReader(r.Value), name); ok {
+			in.observe(s, fm, picket.RecordObservation{Scope: string(r.Key), Method: picket.MethodPush, Time: r.Time})
+		}
+		next := r.Offset + 1
+		if i == len(b.Records)-1 {
+			next = b.Last + 1
+		}
+		if err := in.commit(ctx, s, map[string][]byte{key: strconv.AppendInt(nil, next, 10)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // takeMessage decodes into a stream that goes on whatever becomes of it: what is
 // wrong with a message is a rejected record.
-func (in *liveInput) takeMessage(ctx context.Context, s *intake.Stream, r io.Reader, name string) {
-	if err := in.decodeWhole(ctx, r, name, s); err != nil {
+func (in *liveInput) takeMessage(ctx context.Context, s *intake.Stream, r io.Reader, name string) (input.Format, bool) {
+	fm, err := in.decodeWhole(ctx, r, name, s)
+	if err != nil {
 		in.fail(fmt.Errorf("%s: %w", name, err))
 		s.Reject(reasonUnreadable, picket.Position{})
 	}
+	return fm, err == nil
 }
 
 // formatOf tells the format of a batch, by its first message where need be.

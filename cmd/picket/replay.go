@@ -180,6 +180,13 @@ func (c *control) replay(ctx context.Context, name string, list []picket.Quarant
 	for _, q := range list {
 		in.decodeAgain(ctx, s, q)
 	}
+	if scope := list[0].Stream; in.cfg.Kafka == nil && in.documents() && !slices.ContainsFunc(list, func(q picket.QuarantinedRecord) bool { return q.Stream != scope }) {
+		method := picket.MethodPush
+		if in.cfg.File != "" {
+			method = picket.MethodFile
+		}
+		s.Observe(picket.RecordObservation{Source: name, Scope: scope, Method: method, Time: list[0].Time}) // with the document that they were of
+	}
 	if err := s.CommitReplay(ctx, list); err != nil {
 		return picket.InputCounts{}, errors.Join(err, s.Abandon(ctx))
 	}
@@ -192,6 +199,10 @@ func (c *control) replay(ctx context.Context, name string, list []picket.Quarant
 // configuration names, else the one that the record was rejected in. No compression
 // is taken off: a record was found below it.
 func (in *liveInput) decodeAgain(ctx context.Context, s *intake.Stream, q picket.QuarantinedRecord) {
+	if len(q.Record) == 0 { // its bytes were not kept
+		s.Replay(q, q.Format).End(errRecordNotKept)
+		return
+	}
 	f, known := input.ByName(in.cfg.Format)
 	if !known {
 		f, known = input.ByName(q.Format)
@@ -203,6 +214,7 @@ func (in *liveInput) decodeAgain(ctx context.Context, s *intake.Stream, q picket
 		s.Replay(q, q.Format).End(input.ErrUnknown)
 		return
 	}
+	s.RecordsAsEvents(f.Name == formatPlan)
 	r := s.Replay(q, f.Name)
 	r.End(f.Decode(ctx, bytes.NewReader(q.Record), in.options(q.Stream), r, s))
 }

@@ -97,6 +97,9 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 		return errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
 	case err == nil:
 		in.fine()
+		if f.Sum() != nil { // a file that is followed as one that grows may have been left before its end
+			in.observe(s, fm, picket.RecordObservation{Scope: f.Path(), Method: picket.MethodFile, Time: f.Position().Modified})
+		}
 	default:
 		in.fail(fmt.Errorf("%s: %w", f.Path(), err))
 		if fm.Shape == input.ShapeDocument {
@@ -122,7 +125,37 @@ func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name
 			err = fmt.Errorf("the decoder of %s broke down: %v; please report it", fm.Name, p)
 		}
 	}()
-	return fm.Decode(context.WithoutCancel(ctx), r, in.options(name), s, s)
+	opt := in.options(name)
+	if s != nil && fm.Kind == picket.KindRecord {
+		s.RecordsAsEvents(fm.Name == formatPlan)
+		opt.Note = func(text string) {
+			if strings.HasPrefix(text, noteOfLine) {
+				s.Incomplete()
+			}
+			in.note(text)
+		}
+	}
+	return fm.Decode(context.WithoutCancel(ctx), r, opt, s, s)
+}
+
+// formatPlan is of records as they would be; they are no part of any zone yet.
+const formatPlan = "terraform-plan"
+
+// noteOfLine begins what decoders of zones say of something that they do not
+// follow, such as another file that belongs to the zone.
+const noteOfLine = "line "
+
+// observe says what the records of a document mean: they are all there are in its
+// scope. Of every other shape nothing is concluded from what is missing.
+func (in *liveInput) observe(s *intake.Stream, fm input.Format, o picket.RecordObservation) {
+	if fm.Kind != picket.KindRecord || fm.Name == formatPlan {
+		return
+	}
+	o.Source, o.Whole = in.cfg.Name, fm.Shape == input.ShapeDocument
+	if now := time.Now(); o.Time.IsZero() || o.Time.After(now) {
+		o.Time = now
+	}
+	s.Observe(o)
 }
 
 // commit ends a stream.
@@ -225,7 +258,7 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) boo
 func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, positions map[string][]byte, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, content, err error) {
 	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: in.cfg.Format})
 	src := &sourceErrors{r: r}
-	content = in.decodeWhole(ctx, src, name, s)
+	fm, content := in.decodeWhole(ctx, src, name, s)
 	if src.err != nil { // the transport's, not the content's
 		return counts, nil, errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
 	}
@@ -238,6 +271,7 @@ func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, po
 		s.Reject(reasonUnreadable, picket.Position{})
 	} else {
 		in.fine()
+		in.observe(s, fm, picket.RecordObservation{Scope: name, Method: picket.MethodPush})
 	}
 	counts = s.Total()
 	var marks []picket.DeliveryMark
@@ -247,18 +281,18 @@ func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, po
 	return counts, content, in.commit(ctx, s, positions, marks...)
 }
 
-// decodeWhole decodes r into s. An empty r is fine.
-func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, s *intake.Stream) error {
+// decodeWhole decodes r into s, and says as what. An empty r is fine.
+func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, s *intake.Stream) (input.Format, error) {
 	fm, opened, err := input.Open(r, in.cfg.Format)
 	if errors.Is(err, input.ErrEmpty) {
-		return nil
+		return input.Format{}, nil
 	}
 	if err != nil {
-		return err
+		return input.Format{}, err
 	}
 	in.use(fm)
 	s.Format(fm.Name)
-	return in.run(ctx, fm, opened, name, s)
+	return fm, in.run(ctx, fm, opened, name, s)
 }
 
 // sourceErrors tells the errors of what is read from those of what is in it.

@@ -79,10 +79,10 @@ func churns(rrtype string) bool {
 // commitRecords applies the records of a delivery with what the commit says of them.
 func (s *Store) commitRecords(ctx context.Context, c *sql.Conn, k *picket.IntakeCommit) error {
 	o := k.Records
+	if k.Delivery == 0 && (o == nil || !o.Whole || o.Partial) {
+		return nil // nothing is there, and nothing can be missing
+	}
 	if o == nil {
-		if k.Delivery == 0 {
-			return nil
-		}
 		var staged bool
 		err := c.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM records_staged WHERE delivery = ?)`, k.Delivery).Scan(&staged)
 		if err != nil || !staged {

@@ -46,10 +46,14 @@ type Stream struct {
 	records  []picket.Record
 	seen     []picket.Sighting
 	observed *picket.RecordObservation
+	asEvents bool // records are events: they have not happened
+	changing bool // since the last commit there were records that say what was done
+	missing  bool // since the last commit something was not read that belongs to it
 	kept     []picket.QuarantinedRecord
 	keptSize int
 	skip     picket.InputCounts
 	skipAny  int64
+	mapped   picket.Query
 	drop     bool // what was accepted last is not counted and goes nowhere
 	err      error
 
@@ -137,6 +141,13 @@ func (s *Stream) reject(q picket.QuarantinedRecord) {
 	bump(&s.total.Rejected, q.Reason)
 	// It is kept under the reason that it counts under, so that it can be taken out again.
 	q.Reason = bump(&s.delta.Rejected, q.Reason)
+	if s.desk.house.mapper != nil {
+		q.Record = nil // holds addresses as they came; reason and place are kept
+		if len(s.kept) < keepRecords {
+			s.kept = append(s.kept, q)
+		}
+		return
+	}
 	if len(q.Record) == 0 || len(q.Record) > keepRecordSize || len(s.kept) >= keepRecords || s.keptSize+len(q.Record) > keepBytes {
 		return
 	}
@@ -220,7 +231,7 @@ func (s *Stream) Query(q *picket.Query) error {
 		s.begin()
 		s.feed.Begin(s.origin())
 	}
-	err := s.feed.Query(q)
+	err := s.feed.Query(s.pseudonymous(q))
 	if err != nil && s.err == nil {
 		s.err = err // whatever the decoder makes of it, the stream cannot be committed
 	}
@@ -232,6 +243,10 @@ func (s *Stream) Record(r *picket.Record) error {
 	if s.drop {
 		return nil
 	}
+	if s.asEvents {
+		return s.event(picket.KindRecord, r.Time, r.Name, r)
+	}
+	s.changing = s.changing || r.Change != picket.ChangePresent
 	s.records = append(s.records, *r)
 	if len(s.records) >= eventsAtOnce {
 		return s.store(context.Background())
@@ -239,9 +254,24 @@ func (s *Stream) Record(r *picket.Record) error {
 	return nil
 }
 
+// RecordsAsEvents keeps the records that follow out of the history of zones: those
+// of a plan, which have not happened. They are stored as events.
+func (s *Stream) RecordsAsEvents(on bool) { s.asEvents = on }
+
+// Incomplete says that something that belongs to what is being read is not in it.
+func (s *Stream) Incomplete() { s.missing = true }
+
 // Observe says what the records since the last commit mean; the next commit
-// takes it along.
-func (s *Stream) Observe(o picket.RecordObservation) { s.observed = &o }
+// takes it along. Records that say what was done are no whole, whatever o says, and
+// a whole of which something was rejected is partial.
+func (s *Stream) Observe(o picket.RecordObservation) {
+	s.mu.Lock()
+	rejected := len(s.delta.Rejected) > 0
+	s.mu.Unlock()
+	o.Whole = o.Whole && !s.changing
+	o.Partial = o.Partial || rejected || s.missing
+	s.observed = &o
+}
 
 // Sighting implements picket.SightingSink.
 func (s *Stream) Sighting(v *picket.Sighting) error {
@@ -269,7 +299,7 @@ func (s *Stream) Asset(a *picket.Asset) error { return s.event(picket.KindAsset,
 
 // Signal implements picket.SignalSink.
 func (s *Stream) Signal(v *picket.Signal) error {
-	return s.event(picket.KindSignal, v.Time, v.TargetName, v)
+	return s.event(picket.KindSignal, v.Time, v.TargetName, s.pseudonymousSignal(v))
 }
 
 func (s *Stream) event(kind picket.Kind, t time.Time, name string, v any) error {
@@ -355,7 +385,7 @@ func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
 		return err
 	}
 	s.desk.house.end(s.delivery)
-	s.delivery, s.kept, s.keptSize, s.observed = 0, nil, 0, nil
+	s.delivery, s.kept, s.keptSize, s.observed, s.changing, s.missing = 0, nil, 0, nil, false, false
 	return nil
 }
 
