@@ -44,6 +44,8 @@ func (c *checker) input(in *inputConfig) {
 		c.capture(what, in.Capture)
 	case in.Git != nil:
 		c.git(what, in.Git)
+	case in.Transfer != nil:
+		c.transfer(what, in.Transfer)
 	case in.SyslogUDP != "":
 		c.address(what, "udp", in.SyslogUDP)
 	default:

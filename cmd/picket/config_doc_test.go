@@ -21,7 +21,7 @@ const configDoc = "../../docs/config.md"
 // TestConfigDoc holds docs/config.md against the comments of the config structs,
 // from which it is made: go test ./cmd/picket -run ConfigDoc -update
 func TestConfigDoc(t *testing.T) {
-	want, err := renderConfigDoc("config.go", "config_inputs.go")
+	want, err := renderConfigDoc("config.go", "config_inputs.go", "privacy.go", "config_transfer.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,6 +197,9 @@ func (d *configDocument) value(t ast.Expr) (name, inner string) {
 			return "keys, see [mapping](inputs/mapping.md)", ""
 		}
 		return strings.ToLower(t.Sel.Name), ""
+	case *ast.MapType:
+		name, _ := d.value(t.Value)
+		return "keys, each with a " + name, ""
 	case *ast.Ident:
 		switch t.Name {
 		case "string":

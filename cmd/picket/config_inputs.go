@@ -11,8 +11,8 @@ import (
 )
 
 // inputConfig is one source of telemetry. Exactly one of file, unix, tcp,
-// syslog_udp, syslog_tcp, syslog_tls, http, bucket, kafka, capture and git says
-// where the bytes come from.
+// syslog_udp, syslog_tcp, syslog_tls, http, bucket, kafka, capture, git and transfer
+// says where the bytes come from.
 type inputConfig struct {
 	// Name in metrics, the console and messages; left out, it is made of the rest.
 	// The input's counts and positions are kept under it.
@@ -43,6 +43,8 @@ type inputConfig struct {
 	Capture *captureConfig `yaml:"capture"`
 	// Take the history of DNS as code out of a git repository.
 	Git *gitConfig `yaml:"git"`
+	// Transfer zones from their primary, and follow their changes.
+	Transfer *transferConfig `yaml:"transfer"`
 	// Name server whose telemetry this is, by its name under servers; for telemetry
 	// that does not carry the server's address.
 	Server string `yaml:"server"`
@@ -180,6 +182,9 @@ func (in *inputConfig) resolve(abs func(*string)) {
 	if in.Git != nil {
 		abs(&in.Git.Repository)
 	}
+	if in.Transfer != nil {
+		in.Transfer.resolve(abs)
+	}
 	if in.TLS != nil {
 		abs(&in.TLS.CertFile)
 		abs(&in.TLS.KeyFile)
@@ -224,6 +229,9 @@ func (in *inputConfig) ways() []way {
 	if in.Git != nil {
 		list = append(list, way{key: "git", place: in.Git.Repository, again: true})
 	}
+	if in.Transfer != nil {
+		list = append(list, way{key: "transfer", place: in.Transfer.primary(), again: true})
+	}
 	return slices.DeleteFunc(list, func(w way) bool { return w.place == "" })
 }
 
@@ -238,7 +246,7 @@ func (in *inputConfig) way() way {
 func (in *inputConfig) validate(at int, p *problems) {
 	ways := in.ways()
 	if len(ways) != 1 {
-		p.add(at, "inputs: an entry needs exactly one of file, unix, tcp, syslog_udp, syslog_tcp, syslog_tls, http, bucket, kafka, capture, git; this has %d", len(ways))
+		p.add(at, "inputs: an entry needs exactly one of file, unix, tcp, syslog_udp, syslog_tcp, syslog_tls, http, bucket, kafka, capture, git, transfer; this has %d", len(ways))
 	}
 	for _, w := range ways {
 		if !w.listens {
@@ -325,6 +333,9 @@ func (in *inputConfig) validateParts(at int, p *problems) {
 		if g.Repository == "" || g.Poll < time.Second {
 			p.add(at, "inputs: git: want repository, and poll of at least 1s")
 		}
+	}
+	if t := in.Transfer; t != nil {
+		t.validate(in, at, p)
 	}
 }
 

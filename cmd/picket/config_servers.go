@@ -24,6 +24,8 @@ type serverConfig struct {
 	Provider string `yaml:"provider"`
 	// Ask it for the serials of its zones now and then, to see whether it is behind.
 	Serials bool `yaml:"serials" default:"false"`
+	// How often it is asked for them; left out, every minute.
+	SerialsPoll time.Duration `yaml:"serials_poll"`
 	// What it counts itself, to be held against what is seen.
 	Counters *counterConfig `yaml:"counters"`
 }
@@ -100,6 +102,9 @@ func (c *config) validateServers(lines lineIndex, p *problems) {
 		}
 		if s.Serials && len(s.Addresses) == 0 {
 			p.add(at, "servers: %s: serials need addresses to ask at", s.Name)
+		}
+		if s.SerialsPoll != 0 && s.SerialsPoll < time.Second {
+			p.add(at, "servers: %s: serials_poll %s is too short; at least 1s", s.Name, s.SerialsPoll)
 		}
 		if k := s.Counters; k != nil {
 			switch {

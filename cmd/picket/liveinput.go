@@ -63,6 +63,8 @@ func (in *liveInput) start(ctx context.Context, running *sync.WaitGroup) error {
 		return in.bucket(ctx, running)
 	case in.cfg.Git != nil:
 		return in.history(ctx, running)
+	case in.cfg.Transfer != nil:
+		return in.transfers(ctx, running)
 	case in.cfg.Capture != nil:
 		return in.capture(ctx, running)
 	}

@@ -358,8 +358,9 @@ func entryBucket(t *testing.T, m *matrix, s *sample) string {
 // that makes its own content.
 func TestMatrixComplete(t *testing.T) {
 	all := inputConfig{File: "x", Unix: "x", TCP: "x", SyslogUDP: "x", SyslogTCP: "x", SyslogTLS: "x", HTTP: &httpConfig{Address: "x"},
-		Bucket: &bucketConfig{Name: "x"}, Kafka: &kafkaConfig{Topics: []string{"x"}}, Capture: &captureConfig{Interface: "x"}, Git: &gitConfig{Repository: "x"}}
-	own := []string{"capture", "git"} // TestCapture, TestGitHistory
+		Bucket: &bucketConfig{Name: "x"}, Kafka: &kafkaConfig{Topics: []string{"x"}}, Capture: &captureConfig{Interface: "x"}, Git: &gitConfig{Repository: "x"},
+		Transfer: &transferConfig{Primary: "x"}}
+	own := []string{"capture", "git", "transfer"} // TestCapture, TestGitHistory, TestRealTransfer
 	for _, w := range all.ways() {
 		tried := slices.ContainsFunc(carriers(), func(c carrier) bool { return c.key == w.key })
 		if !tried && !slices.Contains(own, w.key) {

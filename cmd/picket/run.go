@@ -63,6 +63,7 @@ type daemon struct {
 	house   *intake.House
 	rec     *recognizer
 	inputs  []*liveInput
+	serials serialWatch
 	console *web.Console
 	server  *http.Server
 }
@@ -121,6 +122,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	running.Go(func() { d.upkeep(upkeep) })
+	running.Go(func() { d.watchSerials(upkeep) })
 	<-ctx.Done()
 	return d.stop(stopInputs, stopUpkeep, &running)
 }
