@@ -106,6 +106,7 @@ func (c *Console) addAPI() {
 	huma.Register(api, op("list-sightings", "/api/sightings", "List what passive DNS has seen of names"), c.apiSightings)
 	huma.Register(api, op("count-sightings", "/api/sightings/count", "Count what passive DNS has seen of names"), c.apiSightingsCount)
 	c.addCoverageAPI(api)
+	c.addHistoryAPI(api)
 	c.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such resource.")
 	})

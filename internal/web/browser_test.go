@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -286,7 +287,11 @@ func TestBrowserLayout(t *testing.T) {
 	b := newBrowser(t)
 	for name, f := range stores {
 		base := serve(t, newTestConsole(t, f))
-		urls := map[string]string{"list": "/", "watched": "/watched", "coverage": "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "error": "/nowhere"}
+		urls := map[string]string{"list": "/", "watched": "/watched", "coverage": "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "error": "/nowhere",
+			"changes": "/changes?churn=1", "name": "/names?churn=1&name=www.example.com"}
+		if name == "hostile" {
+			urls["name"] = "/names?" + url.Values{"name": {hostileTexts[8]}, "below": {"1"}, "churn": {"1"}}.Encode()
+		}
 		for i, x := range f.findings {
 			if name == "hostile" || i == 0 {
 				urls[fmt.Sprint("finding", i)] = findingURL(x.ID)

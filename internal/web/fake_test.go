@@ -30,6 +30,7 @@ type fake struct {
 	watched  picket.Watched
 	kept     []picket.QuarantinedRecord
 	report   picket.CoverageReport
+	history  *fakeHistory
 	could    picket.CouldAnswer
 	err      error
 }
@@ -46,6 +47,9 @@ func (f *fake) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
+	if f.history != nil {
+		f.history.err = err
+	}
 }
 
 func (f *fake) Findings(_ context.Context, q picket.FindingFilter) ([]picket.StoredFinding, int, error) {
@@ -104,6 +108,9 @@ func (f *fake) Quarantined(_ context.Context, input string, after int64, limit i
 func newTestConsole(t *testing.T, f *fake, change ...func(*Options)) *Console {
 	t.Helper()
 	o := Options{Findings: f, Watch: f, Quarantine: f, Coverage: f, Version: "0.9.0", Now: func() time.Time { return testNow }, Poll: 10 * time.Millisecond}
+	if f.history != nil {
+		o.History = f.history
+	}
 	for _, c := range change {
 		c(&o)
 	}
@@ -123,7 +130,7 @@ func get(t *testing.T, h http.Handler, url string) *httptest.ResponseRecorder {
 
 // sample is a store with findings such as an organisation would see.
 func sample() *fake {
-	f := &fake{watched: sampleWatched(), report: sampleCoverage(), could: sampleCould}
+	f := &fake{watched: sampleWatched(), history: sampleHistory(), report: sampleCoverage(), could: sampleCould}
 	for i, s := range []struct {
 		detector, zone, prefix, kind string
 		spoofable                    bool
@@ -245,7 +252,7 @@ var hostileTexts = []string{
 
 // hostile is a store in which every text comes from an adversary.
 func hostile() *fake {
-	f := &fake{report: hostileCoverage(), could: picket.CouldAnswer{Answer: hostileTexts[0], Text: hostileTexts[1], Reasons: hostileTexts}}
+	f := &fake{history: hostileHistory(), report: hostileCoverage(), could: picket.CouldAnswer{Answer: hostileTexts[0], Text: hostileTexts[1], Reasons: hostileTexts}}
 	for i, h := range hostileTexts {
 		f.put(picket.StoredFinding{Finding: picket.Finding{
 			ID: fmt.Sprint("h", i, h), Detector: h, Zone: h, Techniques: []string{h},

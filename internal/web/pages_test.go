@@ -19,10 +19,12 @@ import (
 
 // pageURLs are the pages of a store, with bad requests among them.
 func pageURLs(f *fake) []string {
-	urls := []string{"/", "/watched", "/?fragment=1", "/watched?fragment=1", "/coverage", "/coverage?fragment=1", "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "/coverage?detector=none", "/coverage?day=odd", "/nowhere", "/findings/none", "/?severity=odd", "/?page=-1", "/?page=7",
+	urls := []string{"/", "/watched", "/?fragment=1", "/watched?fragment=1", "/coverage", "/coverage?fragment=1", "/coverage?detector=zone-transfer&zone=example.com&day=2026-03-16", "/coverage?detector=none", "/coverage?day=odd", "/changes", "/changes?fragment=1", "/changes?churn=1", "/changes?page=9", "/changes?page=-1", "/names", "/names?name=www.example.com&churn=1", "/names?name=example.com&below=1&fragment=1",
+		"/nowhere", "/findings/none", "/?severity=odd", "/?page=-1", "/?page=7",
 		"/?text=nothing+has+this", "/?severity=low&detector=brute-force&zone=example.org"}
 	for _, h := range hostileTexts {
-		urls = append(urls, "/?"+url.Values{"text": {h}, "zone": {h}}.Encode(), "/"+url.PathEscape(h), "/?severity="+url.QueryEscape(h), "/coverage?"+url.Values{"detector": {h}, "zone": {h}}.Encode())
+		urls = append(urls, "/?"+url.Values{"text": {h}, "zone": {h}}.Encode(), "/"+url.PathEscape(h), "/?severity="+url.QueryEscape(h), "/coverage?"+url.Values{"detector": {h}, "zone": {h}}.Encode(),
+			"/changes?"+url.Values{"zone": {h}, "name": {h}, "type": {h}, "source": {h}, "churn": {h}}.Encode(), "/names?"+url.Values{"name": {h + "."}, "below": {"1"}, "churn": {"1"}}.Encode())
 	}
 	for _, x := range f.findings {
 		urls = append(urls, findingURL(x.ID), findingURL(x.ID)+"?fragment=1")
@@ -271,7 +273,7 @@ func TestStoreFailure(t *testing.T) {
 	f := sample()
 	f.fail(errors.New("secret path /var/lib/x"))
 	c := newTestConsole(t, f)
-	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/coverage", "/api/findings", "/api/watched", "/api/quarantine", "/api/coverage", "/api/coverage/could?detector=zone-transfer", "/api/findings/" + f.findings[0].ID} {
+	for _, u := range []string{"/", findingURL(f.findings[0].ID), "/watched", "/coverage", "/changes", "/names?name=www.example.com", "/api/changes", "/api/names/www.example.com", "/api/zones/example.com/versions", "/api/findings", "/api/watched", "/api/quarantine", "/api/coverage", "/api/coverage/could?detector=zone-transfer", "/api/findings/" + f.findings[0].ID} {
 		if w := get(t, c, u); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%s: status %d, body %.200s", u, w.Code, w.Body)
 		}

@@ -18,6 +18,8 @@ type Options struct {
 	Metrics  http.Handler          // serves /metrics; nil means there is none
 	// Quarantine is listed by the API; nil means that nothing is kept.
 	Quarantine Quarantine
+	// History is what became of zones; nil means that nothing records it.
+	History picket.ZoneHistory
 	// Coverage says what was collected of what there was; nil means that nobody knows.
 	Coverage picket.CoverageReporter
 	// Sightings is the organisation's passive DNS; nil means that there is none.
@@ -43,6 +45,7 @@ type Console struct {
 	findings   picket.FindingQuerier
 	watch      picket.Watcher
 	quarantine Quarantine
+	history    picket.ZoneHistory
 	coverage   picket.CoverageReporter
 	sightings  picket.SightingQuerier
 	log        *slog.Logger
@@ -62,6 +65,7 @@ func New(o Options) *Console {
 		findings:   o.Findings,
 		watch:      o.Watch,
 		quarantine: o.Quarantine,
+		history:    o.History,
 		coverage:   o.Coverage,
 		sightings:  o.Sightings,
 		log:        o.Log,
@@ -95,6 +99,8 @@ func (c *Console) Close() error {
 func (c *Console) routes(metrics http.Handler) {
 	c.mux.HandleFunc("/{$}", c.serveList)
 	c.mux.HandleFunc("/findings/{id}", c.serveFinding)
+	c.mux.HandleFunc("/changes", c.serveChanges)
+	c.mux.HandleFunc("/names", c.serveName)
 	c.mux.HandleFunc("/watched", c.serveWatched)
 	c.mux.HandleFunc("/coverage", c.serveCoverage)
 	c.mux.HandleFunc("/events", c.serveEvents)
