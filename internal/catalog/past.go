@@ -22,8 +22,8 @@ type PastStats struct {
 	// Shadowed are zones of the past whose contents a zone file of the configuration
 	// gives: the file decides what is live.
 	Shadowed []Shadowed
-	Names    int // that have lived, those that live now among them
-	Newer    int // lived when the file of their zone had been written already: no retired names
+	Names    int // that have lived and may be gone
+	Alive    int // there now by some source, or after the file of their zone was written
 	Left     int // not taken: wildcards, validation records, hashes, no name at all, beyond the bound
 	Refused  int // records that cannot be in the zone they were said to be of
 }
@@ -33,19 +33,20 @@ type Shadowed struct{ Zone, Path string }
 
 // AddPast adds what was recorded: zones of which only records are known, and the
 // names that have lived. Add zone files before: a zone that is there already is
-// not built from records. Which of the names are retired is decided when the
-// catalog is built (addPast).
-func (b *Builder) AddPast(ctx context.Context, past picket.ZonePast) (PastStats, error) {
+// not built from records. A name that was there at now or later is no name of the
+// past: some source says that it is there, or ought to be. Which of the others are
+// retired is decided when the catalog is built (addPast).
+func (b *Builder) AddPast(ctx context.Context, past picket.ZonePast, now time.Time) (PastStats, error) {
 	var st PastStats
 	alive, err := b.addLiving(ctx, past, &st)
 	if err != nil {
 		return st, fmt.Errorf("read the zones that were recorded: %w", err)
 	}
-	return st, b.addLived(ctx, past, alive, &st)
+	return st, b.addLived(ctx, past, now, alive, &st)
 }
 
 // addLived takes the names that have lived, except those that alive holds.
-func (b *Builder) addLived(ctx context.Context, past picket.ZonePast, alive *table, st *PastStats) error {
+func (b *Builder) addLived(ctx context.Context, past picket.ZonePast, now time.Time, alive *table, st *PastStats) error {
 	limit := b.maxPast
 	if limit == 0 {
 		limit = DefaultMaxPast
@@ -57,8 +58,8 @@ func (b *Builder) addLived(ctx context.Context, past picket.ZonePast, alive *tab
 		case err != nil, !tells(name), st.Names >= limit:
 			st.Left++
 			return nil
-		case alive.lookup(name) != 0, b.outlives(name, last):
-			st.Newer++
+		case !last.Before(now), alive.lookup(name) != 0, b.outlives(name, last):
+			st.Alive++
 			return nil
 		}
 		st.Names++

@@ -61,6 +61,8 @@ func state(c *Catalog, name string) picket.NameState {
 	return nc.State
 }
 
+var now = time.Date(2026, 3, 17, 0, 0, 0, 0, time.UTC)
+
 const nsec3Owner = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom" // RFC 5155 appendix A
 
 func TestZoneAndRetiredNamesFromThePast(t *testing.T) {
@@ -72,14 +74,15 @@ func TestZoneAndRetiredNamesFromThePast(t *testing.T) {
 		past: []string{"www.example.com.", "old.example.com.", "vpn.old.example.com.", "b.example.com.", "old.sub.example.com.", "made-up.apps.example.com.",
 			nsec3Owner + ".example.com.", "_acme-challenge.www.example.com.", "x._acme-challenge-7.example.com.", "_" + strings.Repeat("0a", 16) + ".example.com.",
 			"*.gone.example.com.", "old.example.org.", "old.example.net.", "a..b.example.com.", strings.Repeat("a.", 200) + "example.com.", ".", "",
-			`\000\255.example.com.`, "old.example.com."},
+			`\000\255.example.com.`, "old.example.com.", "meant.example.com."},
+		last: map[string]time.Time{"meant.example.com.": now, "old.example.org.": now.Add(-1)},
 	}
 	b := NewBuilder()
-	st, err := b.AddPast(t.Context(), past)
+	st, err := b.AddPast(t.Context(), past, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (PastStats{Zones: 2, Names: 10, Left: 9, Refused: 1}); !reflect.DeepEqual(st, want) {
+	if want := (PastStats{Zones: 2, Names: 10, Alive: 1, Left: 9, Refused: 1}); !reflect.DeepEqual(st, want) {
 		t.Errorf("taken %+v, want %+v", st, want)
 	}
 	c := New(Config{})
@@ -91,7 +94,7 @@ func TestZoneAndRetiredNamesFromThePast(t *testing.T) {
 		"b.example.com": picket.StateRetired, "sub.example.com": picket.StateDelegated, "old.sub.example.com": picket.StateDelegated,
 		"made-up.apps.example.com": picket.StateWildcard, nsec3Owner + ".example.com": picket.StateNever, "_acme-challenge.www.example.com": picket.StateNever,
 		"signed.example.com": picket.StateNever, "www.example.org": picket.StateLive, "old.example.org": picket.StateRetired,
-		"old.example.net": picket.StateOutOfZone, "never.example.com": picket.StateNever, `\000\255.example.com`: picket.StateRetired,
+		"old.example.net": picket.StateOutOfZone, "never.example.com": picket.StateNever, "meant.example.com": picket.StateNever, `\000\255.example.com`: picket.StateRetired,
 	} {
 		if got := state(c, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
@@ -124,11 +127,11 @@ func TestZoneFileWinsOverThePast(t *testing.T) {
 	c := New(Config{})
 	for range 2 { // a rebuild gives the same
 		b := base.Clone()
-		st, err := b.AddPast(t.Context(), past)
+		st, err := b.AddPast(t.Context(), past, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (PastStats{Shadowed: []Shadowed{{"example.com.", path}}, Names: 2, Newer: 3}); !reflect.DeepEqual(st, want) {
+		if want := (PastStats{Shadowed: []Shadowed{{"example.com.", path}}, Names: 2, Alive: 3}); !reflect.DeepEqual(st, want) {
 			t.Errorf("taken %+v, want %+v", st, want)
 		}
 		if err := c.Replace(b); err != nil {
@@ -163,12 +166,12 @@ func TestPastIsBounded(t *testing.T) {
 	for i := range 25 {
 		past.past = append(past.past, fmt.Sprintf("n%d.example.com.", i))
 	}
-	st, err := b.AddPast(t.Context(), past)
+	st, err := b.AddPast(t.Context(), past, now)
 	if err != nil || st.Names != 10 || st.Left != 15 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	past.err = errors.New("store is gone")
-	if _, err := NewBuilder().AddPast(t.Context(), past); err == nil || err.Error() != "read the zones that were recorded: store is gone" {
+	if _, err := NewBuilder().AddPast(t.Context(), past, now); err == nil || err.Error() != "read the zones that were recorded: store is gone" {
 		t.Errorf("error %v", err)
 	}
 }
