@@ -165,6 +165,8 @@ type CoverageCell struct {
 	Lost      int64         `json:"lost"` // dropped and rejected at its inputs
 	// Missing are fields that less than half of the records carry.
 	Missing []string `json:"missing,omitempty"`
+	// Notes are remarks that are no problem.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Gap is a time in which nothing came although something should have.

@@ -1,0 +1,175 @@
+package coverage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/picket-dns/picket"
+)
+
+// fields counts what records carry.
+type fields struct{ n, client, rcode, flags, response, transport int64 }
+
+func (f *fields) add(a *picket.Activity) {
+	f.n += a.Count
+	f.client += a.WithClient
+	f.rcode += a.WithRcode
+	f.flags += a.WithFlags
+	f.response += a.WithResponse
+	f.transport += a.WithTransport
+}
+
+// fewRecords say nothing of what an input carries.
+const fewRecords = 20
+
+// missing are the fields that less than half of the records carry.
+func (f *fields) missing() []string {
+	if f.n < fewRecords {
+		return nil
+	}
+	var list []string
+	for _, c := range []struct {
+		name string
+		n    int64
+	}{{"rcode", f.rcode}, {"flags", f.flags}, {"response", f.response}, {"client", f.client}, {"transport", f.transport}} {
+		if 2*c.n < f.n {
+			list = append(list, c.name)
+		}
+	}
+	return list
+}
+
+// inputView is what is known of an input within the range.
+type inputView struct {
+	picket.SetupInput
+	since     time.Time // configured from then on; zero is from before
+	status    picket.SourceStatus
+	fields    fields
+	addressed bool      // its records carry the server's address
+	last      time.Time // step of the newest record
+	accepted  int64
+	rejected  int64
+	dropped   int64
+	lag       time.Duration // how far its newest records may lie back without anything being wrong
+	skew      time.Duration
+	skewKnown bool
+	lastTaken time.Time // wall clock
+}
+
+// Bounds of what is judged as a clock that is wrong.
+const (
+	maxOffset  = 30 * time.Second
+	maxSpread  = 15 * time.Second // of the least delays of minutes, between their 10th and 90th percentile
+	skewSteps  = 3
+	leastLag   = 2 * time.Minute
+	unknownLag = time.Hour
+	greatLag   = 6 * time.Hour
+)
+
+// intake judges inputs by what became of their records.
+func (v *view) intake() {
+	type times struct {
+		least, most []int64
+		every       []int64
+	}
+	by := map[string]*times{}
+	for _, s := range v.steps {
+		in := v.inputs[s.Input]
+		if in == nil {
+			continue
+		}
+		in.accepted += s.Accepted
+		in.rejected += s.Rejected
+		in.dropped += s.Dropped
+		t := by[s.Input]
+		if t == nil {
+			t = &times{}
+			by[s.Input] = t
+		}
+		if s.Accepted == 0 {
+			continue
+		}
+		if !in.lastTaken.IsZero() {
+			t.every = append(t.every, int64(s.Start.Sub(in.lastTaken)))
+		}
+		in.lastTaken = s.Start
+		if s.MinDelay != 0 || s.MaxDelay != 0 {
+			t.least, t.most = append(t.least, s.MinDelay), append(t.most, s.MaxDelay)
+		}
+	}
+	for name, in := range v.inputs {
+		in.lag = unknownLag
+		if in.Live {
+			in.lag = leastLag
+		}
+		t := by[name]
+		if t == nil {
+			continue
+		}
+		if len(t.every) >= skewSteps {
+			in.lag = min(max(leastLag, time.Duration(percentile(t.every, 95)+percentile(t.most, 95))), greatLag)
+		}
+		if !in.Live || len(t.least) < skewSteps {
+			continue
+		}
+		low, mid, high := percentile(t.least, 10), percentile(t.least, 50), percentile(t.least, 90)
+		if time.Duration(high-low) > maxSpread {
+			continue
+		}
+		in.skewKnown = true
+		if d := time.Duration(mid); d > maxOffset || d < -maxOffset {
+			in.skew = -d.Round(time.Second)
+		}
+	}
+}
+
+// percentile of a list, 0 when it is empty.
+func percentile(list []int64, p int) int64 {
+	if len(list) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(list)
+	slices.Sort(sorted)
+	return sorted[(len(sorted)-1)*p/100]
+}
+
+// inputProblems are those of inputs by themselves.
+func (v *view) inputProblems() []picket.CoverageProblem {
+	var list []picket.CoverageProblem
+	for i := range v.setup.Inputs {
+		in := v.inputs[v.setup.Inputs[i].Name]
+		add := func(code, format string, args ...any) {
+			list = append(list, picket.CoverageProblem{Code: code, Server: in.Server, Input: in.Name, Text: fmt.Sprintf(format, args...)})
+		}
+		if in.status.Error != "" {
+			add("input-error", "Input %s has failed: %s.", in.Name, strings.TrimSuffix(in.status.Error, "."))
+		}
+		if m := in.fields.missing(); len(m) > 0 {
+			add("field-missing", "Less than half of the records of input %s carry %s.", in.Name, and(m))
+		}
+		if in.skew != 0 {
+			way := "ahead"
+			if in.skew < 0 {
+				way = "behind, or it delivers that late"
+			}
+			add("clock-skew", "The clock of input %s is %s %s.", in.Name, in.skew.Abs(), way)
+		}
+		if in.dropped > 0 {
+			add("loss", "Input %s has lost %d records before they could be read, beside %d that were taken in.", in.Name, in.dropped, in.accepted)
+		}
+		if all := in.accepted + in.rejected; in.rejected >= 10 && in.rejected*100 > all {
+			add("loss", "Input %s has rejected %d of %d records that could not be read.", in.Name, in.rejected, all)
+		}
+	}
+	return list
+}
+
+// and joins words as a sentence does.
+func and(list []string) string {
+	if len(list) < 2 {
+		return strings.Join(list, "")
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
+}

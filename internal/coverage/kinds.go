@@ -1,0 +1,334 @@
+package coverage
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/picket-dns/picket"
+)
+
+// recordCell says whether a zone's contents come in.
+func (a *analysis) recordCell(z *picket.SetupZone) {
+	c := picket.CoverageCell{Zone: z.Name, Kind: picket.KindRecord, Expected: -1, State: "missing", Silence: picket.SilenceNever}
+	ok := 0
+	for i := range a.setup.Inputs {
+		in := a.inputs[a.setup.Inputs[i].Name]
+		if in.Kind != picket.KindRecord {
+			continue
+		}
+		a.fillFrom(&c, in)
+		if in.status.Error == "" {
+			ok++
+		}
+	}
+	known := a.zoneKnown(z.Name)
+	switch {
+	case known && (ok > 0 || len(c.Inputs) == 0):
+		c.State, c.Silence = "collected", picket.SilenceNone
+	case known:
+		c.State, c.Silence = "partial", picket.SilenceBroken
+	case len(c.Inputs) > 0 && ok == 0:
+		c.State, c.Silence = "silent", picket.SilenceBroken
+	case len(c.Inputs) > 0:
+		c.State, c.Silence = "silent", picket.SilenceUnknown
+	}
+	a.cells = append(a.cells, c)
+}
+
+// zoneKnown reports whether a zone's contents are known.
+func (a *analysis) zoneKnown(zone string) bool {
+	if a.r.opt.ZoneKnown != nil {
+		return a.r.opt.ZoneKnown(zone)
+	}
+	for _, r := range a.retained {
+		if r.Kind == picket.KindRecord && r.Rows > 0 {
+			return true
+		}
+	}
+	for i := range a.setup.Inputs {
+		if in := a.inputs[a.setup.Inputs[i].Name]; in.Kind == picket.KindRecord && in.accepted > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *analysis) fillFrom(c *picket.CoverageCell, in *inputView) {
+	c.Inputs = append(c.Inputs, in.Name)
+	c.Seen += in.accepted
+	c.Lost += in.dropped + in.rejected
+	if c.Provider == "" {
+		c.Provider = in.Provider
+	}
+	c.Last = latest(c.Last, in.status.LastEvent)
+	if in.skewKnown {
+		c.Skew, c.SkewKnown = in.skew, true
+	}
+}
+
+// inputCells are those of inputs that are not of zones. That such an input brings
+// nothing for a while means little, unless somebody said how long is normal.
+func (a *analysis) inputCells() {
+	for i := range a.setup.Inputs {
+		in := a.inputs[a.setup.Inputs[i].Name]
+		switch in.Kind {
+		case picket.KindSighting, picket.KindAdminEvent, picket.KindAsset, picket.KindSignal:
+		default:
+			continue
+		}
+		c := picket.CoverageCell{Server: "[" + in.Name + "]", Kind: in.Kind, Expected: -1, State: "collected"}
+		a.fillFrom(&c, in)
+		stored := slices.ContainsFunc(a.retained, func(r picket.Retained) bool { return r.Kind == in.Kind && r.Rows > 0 })
+		quiet := in.Expect > 0 && earliest(a.now, a.to).Sub(latest(latest(in.lastTaken, a.from), latest(in.since, a.born))) > in.Expect
+		switch {
+		case in.status.Error != "":
+			c.State, c.Silence = "silent", picket.SilenceBroken
+		case quiet:
+			c.State, c.Silence = "silent", picket.SilenceBroken
+			from := latest(in.lastTaken, a.from)
+			a.problem(picket.CoverageProblem{Code: "feed-silent", Input: in.Name, From: from, To: a.to},
+				"Input %s has brought nothing since %s, longer than the %s that are normal.", in.Name, stamp(from), in.Expect)
+		case in.accepted == 0 && stored:
+			c.Silence = picket.SilenceNoTraffic
+		case in.accepted == 0:
+			c.State, c.Silence = "silent", picket.SilenceUnknown
+		}
+		a.cells = append(a.cells, c)
+	}
+}
+
+// classes are the verdicts on the telemetry that the strategy rests on.
+func (a *analysis) classes() []picket.ClassCoverage {
+	var list []picket.ClassCoverage
+	for _, c := range []struct {
+		name string
+		kind picket.Kind
+		note string
+	}{
+		{"authoritative DNS query logs", picket.KindQuery, ""},
+		{"DNS zone and record changes", picket.KindRecord, ""},
+		{"passive DNS", picket.KindSighting, ""},
+		{"registrar and DNS provider admin logs", picket.KindAdminEvent, ""},
+		{"attack-surface inventory", picket.KindAsset, ""},
+		{"outside signals", picket.KindSignal, " They are not among the five classes that the strategy rests on."},
+	} {
+		v := a.class(c.kind)
+		v.Class, v.Kind = c.name, c.kind
+		v.Text += c.note
+		list = append(list, v)
+	}
+	return list
+}
+
+func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
+	all, good, some, broken := 0, 0, 0, 0
+	for _, c := range a.cells {
+		if c.Kind != kind {
+			continue
+		}
+		all++
+		switch {
+		case c.State == "collected":
+			good++
+		case c.State == "partial":
+			some++
+		case c.Silence == picket.SilenceBroken:
+			broken++
+		}
+	}
+	what := "inputs"
+	switch kind {
+	case picket.KindQuery:
+		what = "pairs of zone and name server"
+	case picket.KindRecord:
+		what = "zones"
+	}
+	stored := slices.ContainsFunc(a.retained, func(r picket.Retained) bool { return r.Kind == kind && r.Rows > 0 })
+	switch {
+	case all > 0 && good == all:
+		v.Verdict, v.Text = "collected", fmt.Sprintf("Collected from all %d %s.", all, what)
+	case good+some > 0:
+		v.Verdict, v.Text = "partial", fmt.Sprintf("Collected from %d of %d %s, from %d of these in part.", good+some, all, what, some)
+	case broken > 0:
+		v.Verdict, v.Text = "broken", fmt.Sprintf("Configured, but nothing comes from %d of %d %s.", broken, all, what)
+	case all > 0 && kind != picket.KindQuery && kind != picket.KindRecord:
+		v.Verdict, v.Text = "not collected", "An input is configured; nothing has come yet."
+	case stored:
+		v.Verdict, v.Text = "partial", "Something was stored once; no input brings more."
+	default:
+		v.Verdict, v.Text = "not collected", "Not collected."
+	}
+	return v
+}
+
+// fieldsOf are the fields of queries that a detector needs.
+func fieldsOf(n *Needs) []string {
+	list := slices.Clone(n.Fields)
+	if strings.Contains(n.Levels, "R") {
+		list = append(list, "rcode")
+	}
+	// The zone's contents tell a detector that can do with them as much.
+	if strings.Contains(n.Levels, "D") && !strings.Contains(n.Levels, "Z") {
+		list = append(list, "flags", "response")
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// detect judges the detectors.
+func (a *analysis) detect() {
+	for i := range a.r.opt.Detectors {
+		d := &a.r.opt.Detectors[i]
+		c := picket.DetectorCoverage{Detector: d.Name, State: "off"}
+		if slices.Contains(a.setup.Detectors, d.Name) {
+			c.State, c.Why = a.sight(d)
+			if c.State == "blind" {
+				a.problem(picket.CoverageProblem{Code: "blind"}, "Detector %s is blind: %s.", d.Name, strings.Join(c.Why, "; "))
+			}
+		}
+		a.detectors = append(a.detectors, c)
+	}
+}
+
+// sight says how well a detector can see.
+func (a *analysis) sight(d *Needs) (state string, why []string) {
+	known := 0
+	for _, z := range a.setup.Zones {
+		if a.zoneKnown(z.Name) {
+			known++
+		}
+	}
+	if d.Name == "retired-names" && a.r.opt.Retired != nil && a.r.opt.Retired() == 0 {
+		return "blind", []string{"no retired names are known"}
+	}
+	inputs, full, half := 0, 0, 0
+	for i := range a.setup.Inputs {
+		in := a.inputs[a.setup.Inputs[i].Name]
+		if in.fields.n == 0 {
+			continue
+		}
+		inputs++
+		missing := in.fields.missing()
+		lacks := slices.DeleteFunc(fieldsOf(d), func(f string) bool { return !slices.Contains(missing, f) })
+		switch {
+		case len(lacks) == 0:
+			full++
+			continue
+		case len(lacks) == 1 && lacks[0] == "rcode" && known > 0:
+			half++
+			why = append(why, fmt.Sprintf("input %s carries no rcode; the zone's contents supply it", in.Name))
+		default:
+			why = append(why, fmt.Sprintf("input %s carries no %s", in.Name, and(lacks)))
+		}
+	}
+	if strings.Contains(d.Levels, "Z") && known < len(a.setup.Zones) {
+		why = append(why, fmt.Sprintf("the contents of %d of %d zones are not known", len(a.setup.Zones)-known, len(a.setup.Zones)))
+	}
+	switch {
+	case inputs == 0:
+		return "blind", []string{"no queries have come in"}
+	case full+half == 0 || strings.Contains(d.Levels, "Z") && !strings.Contains(d.Levels, "D") && known == 0 && len(a.setup.Zones) > 0:
+		return "blind", why
+	case len(why) > 0:
+		return "degraded", why
+	}
+	return "working", nil
+}
+
+// clauses bounds how much a statement names.
+const clauses = 5
+
+// statement says in short what was watched and what was not.
+func (a *analysis) statement() string {
+	var parts []string
+	for _, z := range a.setup.Zones {
+		if a.only != "" && z.Name != a.only {
+			continue
+		}
+		if len(parts) == 3 {
+			parts = append(parts, fmt.Sprintf("%d more zones", len(a.setup.Zones)-3))
+			break
+		}
+		all, seen := 0, 0
+		rcode, bare := false, false
+		for _, c := range a.cells {
+			if c.Kind != picket.KindQuery || c.Zone != z.Name {
+				continue
+			}
+			all++
+			if c.Seen > 0 {
+				seen++
+				if slices.Contains(c.Missing, "rcode") {
+					bare = true
+				} else {
+					rcode = true
+				}
+			}
+		}
+		text := fmt.Sprintf("%d of %d name servers of %s", seen, all, z.Name)
+		switch {
+		case rcode && bare:
+			text += " in part without response codes"
+		case rcode:
+			text += " with response codes"
+		case bare:
+			text += " without response codes"
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return "Watched: no zone."
+	}
+	out := "Watched: " + strings.Join(parts, ", ")
+	said := 0
+	for _, p := range a.problems {
+		text := a.clause(&p)
+		if text == "" {
+			continue
+		}
+		if said++; said <= clauses {
+			out += "; " + text
+		}
+	}
+	if said > clauses {
+		out += fmt.Sprintf("; and %d more problems", said-clauses)
+	}
+	return strings.TrimSuffix(out, ".") + "." // names end with one, too
+}
+
+// clause says a problem within a statement; "" when what precedes has said it.
+func (a *analysis) clause(p *picket.CoverageProblem) string {
+	switch p.Code {
+	case "feed-silent":
+		who := p.Server
+		if who == "" {
+			who = "input " + p.Input
+		}
+		return who + " silent since " + a.clock(p.From)
+	case "never-configured":
+		return p.Server + " sends nothing (never configured)"
+	case "gap":
+		return "gap " + a.clock(p.From) + "-" + p.To.Format("15:04") + " at " + p.Server
+	case "not-running":
+		return "picket not running " + a.clock(p.From) + "-" + p.To.Format("15:04")
+	case "rate-low":
+		return "fewer queries than expected at " + p.Server
+	case "loss":
+		return "records lost at input " + p.Input
+	case "clock-skew":
+		return "clock of input " + p.Input + " is off"
+	case "input-error":
+		return "input " + p.Input + " has failed"
+	}
+	return ""
+}
+
+// clock is a time of day, with the day where the range has more than one.
+func (a *analysis) clock(t time.Time) string {
+	if a.to.Sub(a.from) > 24*time.Hour {
+		return t.Format("2006-01-02 15:04")
+	}
+	return t.Format("15:04")
+}
