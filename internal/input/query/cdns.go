@@ -71,6 +71,7 @@ type cdnsDecoder struct {
 
 	msg, resp  Message
 	qbuf, rbuf []byte // the messages made up of an item
+	whole      bool   // records are wanted with their data, and had it so far
 	q          picket.Query
 	record     []byte
 }

@@ -481,11 +481,14 @@ func (d *cdnsDecoder) response(t *cdnsItem, s *cdnsSig, question []byte) (reason
 	binary.BigEndian.PutUint16(b[2:], bits)
 	b[11] = 0
 	answers, kept, authority := 0, uint16(0), uint16(0)
+	d.whole = true
 	if t.answers >= 0 {
 		if b, answers, kept, reason = d.appendRRs(b, uint64(t.answers)); reason != "" {
 			return reason
 		}
 	}
+	whole := d.whole
+	d.whole = false // of the authority section only denials are wanted
 	if t.authority >= 0 {
 		if b, _, authority, reason = d.appendRRs(b, uint64(t.authority)); reason != "" {
 			return reason
@@ -501,6 +504,9 @@ func (d *cdnsDecoder) response(t *cdnsItem, s *cdnsSig, question []byte) (reason
 		return reasonRecord
 	}
 	q.Response.Answers = uint16(min(answers, 65535))
+	if !whole { // the collector keeps owners and no data
+		q.Response.Message = nil
+	}
 	q.Rcode = picket.RcodeUnknown
 	if s.rcode >= 0 && s.rcode < 4096 {
 		q.Rcode = picket.Rcode(s.rcode)
@@ -576,10 +582,16 @@ func (d *cdnsDecoder) appendRR(b []byte, c cborCursor) (out []byte, reason strin
 	b = binary.BigEndian.AppendUint16(b, cl)
 	b = append(b, 0, 0, 0, 0)
 	var v []byte
-	if data >= 0 && (typ == typeNSEC || typ == typeNSEC3) {
-		if v, reason = d.data(uint64(data)); reason != "" {
+	denial := typ == typeNSEC || typ == typeNSEC3
+	if data >= 0 && (denial || d.whole) {
+		if v, reason = d.data(uint64(data)); reason != "" && denial {
 			return b, reason
 		}
+	}
+	// Nobody may miss in the answers what was not kept, too long, or told by a pointer.
+	d.whole = d.whole && v != nil && reason == "" && (typ != typeNS && typ != typeCNAME && typ != typePTR || plainName(v))
+	if len(v) > 65535 {
+		return b, reasonCdnsItem
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(v)))
 	return append(b, v...), ""

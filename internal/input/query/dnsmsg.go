@@ -282,7 +282,7 @@ func clientSubnet(v []byte) netip.Prefix {
 // FillResponse sets the fields of q that a response message carries: Rcode,
 // Response and the response-side flags. It needs body, so Parse or sameQuestion
 // comes first; for a response without question body is the end of the header.
-// q.Name must be the QNAME. On a broken record it fills what came before it and
+// q.Name must be the QNAME. Response.Message is what was given to Parse. On a broken record it fills what came before it and
 // returns the reason.
 func (m *Message) FillResponse(q *picket.Query) (reason string) {
 	q.Flags |= picket.FlagResponse
@@ -293,7 +293,7 @@ func (m *Message) FillResponse(q *picket.Query) (reason string) {
 		q.Flags |= picket.FlagTC
 	}
 	q.Rcode = picket.Rcode(m.Bits & 0xf)
-	q.Response = picket.Response{Answers: m.Counts[1]}
+	q.Response = picket.Response{Answers: m.Counts[1], Message: m.msg}
 	if m.Counts[1]|m.Counts[2]|m.Counts[3] == 0 {
 		return ""
 	}

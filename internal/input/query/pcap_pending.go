@@ -38,13 +38,14 @@ type slot struct {
 	edns     uint16
 	answers  uint16
 	nameLen  uint16
-	respLen  uint16
+	respLen  uint32
 	opcode   uint8
 	subnet   bool // a client subnet follows the QNAME
 	hasSOA   bool
 	done     bool // answered, or not to be answered
 	waiting  bool // in the index
 	echo     bool // made up from a response
+	told     bool // the response's details end in its answers
 }
 
 // pending is a ring of queries in capture order. A query leaves at the head, and
@@ -63,6 +64,7 @@ type pending struct {
 
 	query picket.Query // reused for each emission
 	den   [picket.MaxDenials]picket.Denial
+	told  []picket.Answer
 	emit  func(q *picket.Query, s *slot) error
 	err   error // of emit; nothing goes on after it
 }
@@ -197,10 +199,18 @@ func (p *pending) answer(seq uint64, q *picket.Query) error {
 	s.flags |= q.Flags & responseFlags
 	s.rcode, s.answers, s.hasSOA = q.Rcode, r.Answers, r.HasSOA
 	s.done = true
-	if r.Owner == nil && r.Authority == nil && len(r.Denials) == 0 {
+	n := 3 + len(r.Owner) + len(r.Authority)
+	s.told = sightable(q, s.typ) && len(r.Message) <= maxMessage
+	if s.told {
+		// Under pressure queries that wait are worth more than what passive DNS gets.
+		more := answersLen(r)
+		if s.told = p.to-p.from+uint64(n+more) <= uint64(p.maxBytes)/2; s.told {
+			n += more
+		}
+	}
+	if r.Owner == nil && r.Authority == nil && len(r.Denials) == 0 && !s.told {
 		return nil
 	}
-	n := 3 + len(r.Owner) + len(r.Authority)
 	for i := range r.Denials {
 		n += 3 + len(r.Denials[i].Owner) + len(r.Denials[i].Next)
 	}
@@ -221,7 +231,10 @@ func (p *pending) answer(seq uint64, q *picket.Query) error {
 		}
 		b = putBytes(putBytes(b[1:], d.Owner), d.Next)
 	}
-	s.resp, s.respLen = at, uint16(n)
+	if s.told {
+		putAnswers(b, r)
+	}
+	s.resp, s.respLen = at, uint32(n)
 	return nil
 }
 
@@ -298,7 +311,7 @@ func (p *pending) fill(s *slot) {
 	}
 	r := &q.Response
 	r.Answers, r.HasSOA = s.answers, s.hasSOA
-	r.Owner, r.Authority, r.Denials = nil, nil, nil
+	r.Owner, r.Authority, r.Denials, r.Message, r.Told = nil, nil, nil, nil, nil
 	if s.respLen == 0 {
 		return
 	}
@@ -315,6 +328,9 @@ func (p *pending) fill(s *slot) {
 	}
 	if count > 0 {
 		r.Denials = p.den[:count]
+	}
+	if s.told {
+		p.told = getAnswers(b, r, p.told)
 	}
 }
 

@@ -28,6 +28,7 @@ type pdnsDecoder struct {
 	*pairing
 	rec   pdnsRecord
 	owner picket.Query // of which only the name is used
+	told  told
 	key   [21]byte
 }
 
@@ -236,5 +237,9 @@ func (d *pdnsDecoder) answered() {
 		if h&bitTC != 0 {
 			q.Flags |= picket.FlagTC
 		}
+	}
+	if t.answers > 0 && q.Rcode == picket.RcodeNoError && (!t.hasFlags || q.Flags&picket.FlagAA != 0) {
+		t.tell(&d.told)
+		q.Response.Told = d.told.list
 	}
 }

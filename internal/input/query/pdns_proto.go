@@ -2,6 +2,7 @@ package query
 
 import (
 	"math/bits"
+	"net/netip"
 
 	"github.com/picket-dns/picket"
 )
@@ -43,6 +44,7 @@ type pdnsRecord struct {
 	rcode            uint64
 	answers          int
 	owner            []byte // of the first answer
+	reply            []byte // the response, for told
 }
 
 type pdnsTime struct {
@@ -127,7 +129,7 @@ func (t *pdnsRecord) question(b []byte) (reason string) {
 }
 
 func (t *pdnsRecord) response(b []byte) (reason string) {
-	t.answered = true
+	t.answered, t.reply = true, b
 	for len(b) > 0 {
 		num, value, data, rest := protoField(b)
 		if num == 0 {
@@ -150,6 +152,53 @@ func (t *pdnsRecord) response(b []byte) (reason string) {
 		}
 	}
 	return ""
+}
+
+// tell gathers the answers. Of addresses it has the octets, of other types text, that
+// lacks what stands before the name in some: those are left out.
+func (t *pdnsRecord) tell(to *told) {
+	to.reset()
+	for b := t.reply; len(b) > 0; {
+		num, _, data, rest := protoField(b)
+		if b = rest; num == 2 {
+			tellRR(to, data)
+		}
+	}
+}
+
+func tellRR(to *told, b []byte) {
+	var name, data []byte
+	var typ, class, ttl uint64 = 0, 1, 0
+	for len(b) > 0 {
+		num, value, v, rest := protoField(b)
+		b = rest
+		switch num {
+		case 1:
+			name = v
+		case 2:
+			typ = value
+		case 3:
+			class = value
+		case 4:
+			ttl = value
+		case 5:
+			data = v
+		}
+	}
+	if class != 1 || len(name) == 0 {
+		return
+	}
+	switch typ {
+	case typeA, typeAAAA:
+		a, ok := netip.AddrFromSlice(data)
+		if !ok || a.Is4() != (typ == typeA) {
+			return
+		}
+		var text [46]byte
+		to.add(name, uint16(typ), uint32(ttl), a.AppendTo(text[:0]))
+	case typeNS, typeCNAME, typePTR, typeDNAME:
+		to.add(name, uint16(typ), uint32(ttl), data)
+	}
 }
 
 // firstString returns field 1 of a message, the name in a DNSRR.

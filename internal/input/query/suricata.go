@@ -1,6 +1,7 @@
 package query
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -98,6 +99,7 @@ type eveDecoder struct {
 
 	cur  decode.Cursor
 	ev   eveEvent
+	told told
 	q    picket.Query
 	name []byte
 	key  [48]byte
@@ -126,6 +128,7 @@ func (d *eveDecoder) emit(q *picket.Query, s *slot) error {
 func (d *eveDecoder) read() (reason string) {
 	c, e := &d.cur, &d.ev
 	*e = eveEvent{}
+	d.told.reset()
 	if !c.Open('{') {
 		c.Fail()
 		return decode.ReasonNotObject
@@ -233,23 +236,64 @@ func (d *eveDecoder) rrs(name, typ *[]byte, firstType bool) (n uint16) {
 			c.Skip()
 			continue
 		}
+		var rr eveRecord
 		for {
 			k, ok := c.Key()
 			if !ok {
 				break
 			}
-			switch {
-			case string(k) == "rrname" && n == 0:
-				*name = nonNil(c.Scalar())
-			case string(k) == "rrtype" && (n == 0 || !firstType):
-				*typ = c.Scalar()
+			switch string(k) {
+			case "rrname":
+				if rr.name = nonNil(c.Scalar()); n == 0 {
+					*name = rr.name
+				}
+			case "rrtype":
+				if rr.typ = c.Scalar(); n == 0 || !firstType {
+					*typ = rr.typ
+				}
+			case "rdata":
+				rr.data = c.Scalar()
+			case "ttl":
+				rr.ttl, _ = decode.ParseUint(c.Scalar(), 1<<31)
 			default:
 				c.Skip()
 			}
 		}
+		if !firstType {
+			rr.tell(&d.told)
+		}
 		n = min(n+1, 65534)
 	}
 	return n
+}
+
+// eveRecord is one of an event's answers.
+type eveRecord struct {
+	name, typ, data []byte
+	ttl             uint64
+}
+
+// tell gathers it. Of the types that are told as text all but these lack something.
+// A backslash stands for itself there, which makes a name hard to tell: it is left out.
+func (r *eveRecord) tell(to *told) {
+	var typ uint16
+	switch string(r.typ) {
+	case "A":
+		typ = typeA
+	case "AAAA":
+		typ = typeAAAA
+	case "CNAME":
+		typ = typeCNAME
+	case "NS":
+		typ = typeNS
+	case "PTR":
+		typ = typePTR
+	default:
+		return
+	}
+	if bytes.IndexByte(r.name, '\\') < 0 && bytes.IndexByte(r.data, '\\') < 0 && r.name != nil {
+		to.add(r.name, typ, uint32(r.ttl), r.data)
+	}
 }
 
 // take makes something of d.ev.

@@ -180,7 +180,7 @@ func (d *eveDecoder) responseFlags() {
 			q.Flags |= picket.FlagCD
 		}
 	}
-	q.Response.Answers = e.answers
+	q.Response.Answers, q.Response.Told = e.answers, d.told.list
 	if e.answers == 0 && e.version < 2 && q.Rcode == picket.RcodeNoError {
 		q.Response.Answers = 1 // version 1: an event for each record
 	}

@@ -109,6 +109,7 @@ type zeekReader struct {
 	name    []byte
 	scratch []byte
 	row     zeekRow
+	told    told
 }
 
 // ZeekDNS decodes Zeek's dns.log, as TSV with its header or as JSON.
@@ -151,6 +152,7 @@ func (d *zeekReader) json(in *decode.Records) error {
 // object reads one JSON record into d.row.
 func (d *zeekReader) object(c *decode.Cursor) (reason string) {
 	d.row = zeekRow{}
+	d.told.reset()
 	c.Open('{')
 	for {
 		k, ok := c.Key()
@@ -167,7 +169,7 @@ func (d *zeekReader) object(c *decode.Cursor) (reason string) {
 				continue
 			}
 			for c.More(']') {
-				c.Skip()
+				d.tell(c.Scalar())
 				d.row.answers++
 			}
 		default:
@@ -298,6 +300,20 @@ func (d *zeekReader) outcome() {
 		}
 	}
 	q.Response.Answers = r.answers
+	if (q.Type == typeA || q.Type == typeAAAA) && q.Rcode == picket.RcodeNoError && len(d.told.list) > 0 {
+		q.Response.Told = d.told.list
+	}
+}
+
+// tell takes one of the answers, that Zeek tells without owner and type. Addresses up
+// to the first that is none are the QNAME's; what follows a name is that name's.
+func (d *zeekReader) tell(text []byte) {
+	if int(d.row.answers) != len(d.told.list) {
+		return
+	}
+	if typ := addressType(text); typ != 0 {
+		d.told.add(nil, typ, 0, text)
+	}
 }
 
 func zeekTrue(b []byte) bool { return len(b) > 0 && (b[0] == 'T' || b[0] == 't') }

@@ -21,6 +21,7 @@ func (d *zeekReader) cells(h *decode.ZeekHeader, line []byte) {
 	r := &d.row
 	h.Row(line, r.v[:])
 	r.answers = 0
+	d.told.reset()
 	for f, cell := range r.v {
 		if cell == nil {
 			continue
@@ -28,12 +29,21 @@ func (d *zeekReader) cells(h *decode.ZeekHeader, line []byte) {
 		empty := bytes.Equal(cell, h.Empty)
 		switch {
 		case f == int(zeekAnswers) && !empty:
-			r.answers = uint16(min(1+bytes.Count(cell, h.Set), 65535))
+			d.cellAnswers(cell, h.Set)
 		case empty && f == int(zeekQuery):
 			r.v[f] = rootText
 		case empty:
 			r.v[f] = nil
 		}
+	}
+}
+
+// cellAnswers reads a set of answers.
+func (d *zeekReader) cellAnswers(cell, sep []byte) {
+	for more := true; more && d.row.answers < 65535; d.row.answers++ {
+		var text []byte
+		text, cell, more = bytes.Cut(cell, sep)
+		d.tell(text)
 	}
 }
 
