@@ -46,8 +46,12 @@ type config struct {
 	Inputs []inputConfig `yaml:"inputs"`
 	// Bounds and switches of the detectors.
 	Detect detectConfig `yaml:"detect"`
+	// Passive DNS of the answers that the name servers give.
+	PassiveDNS passiveDNSConfig `yaml:"passive_dns"`
 	// What is kept and for how long.
 	Retention retentionConfig `yaml:"retention"`
+	// Pseudonyms in place of the addresses of who asks.
+	Privacy privacyConfig `yaml:"privacy"`
 }
 
 // zoneConfig is one watched zone.
@@ -78,21 +82,36 @@ type detectConfig struct {
 
 // retentionConfig says how long things are kept.
 type retentionConfig struct {
-	// How long the query history is kept; whole hours are removed. 0 keeps everything.
+	// How long the query history is kept, by event time; whole hours are removed. 0,
+	// here and below, keeps everything.
 	Queries time.Duration `yaml:"queries" default:"720h"`
-	// How long telemetry of the other kinds is kept, from when it was received. 0
-	// keeps everything.
+	// How long admin events, assets and signals are kept where they have no value of
+	// their own, from when they were received; whole days are removed.
 	Events time.Duration `yaml:"events" default:"8760h"`
+	// How long admin events are kept. Left out, as events says.
+	AdminEvents time.Duration `yaml:"admin_events"`
+	// How long assets are kept. Left out, as events says.
+	Assets time.Duration `yaml:"assets"`
+	// How long signals are kept. Left out, as events says.
+	Signals time.Duration `yaml:"signals"`
+	// How long sightings of passive DNS are kept, from when something was last seen.
+	Sightings time.Duration `yaml:"sightings" default:"0"`
+	// How long changes of zones are kept, and records that are there no more, from when they ended.
+	Changes time.Duration `yaml:"changes" default:"0"`
+	// How long findings are kept, from when they were last seen; open ones stay.
+	Findings time.Duration `yaml:"findings" default:"0"`
+	// How long rejected records are kept.
+	Quarantine time.Duration `yaml:"quarantine" default:"2160h"`
 	// How long idempotency keys of pushed requests and names of objects taken are
-	// remembered; what comes again later counts again. 0 keeps everything.
+	// remembered; what comes again later counts again.
 	Marks time.Duration `yaml:"marks" default:"2160h"`
 }
 
 func defaultConfig() config {
 	return config{
-		DataDir: "data", Listen: "127.0.0.1:8053",
+		DataDir: "data", Listen: "127.0.0.1:8053", PassiveDNS: defaultPassiveDNS(),
 		Detect:    detectConfig{Sources: 1 << 20, Suspects: 16384, EpisodeIdle: 2 * time.Hour},
-		Retention: retentionConfig{Queries: 720 * time.Hour, Events: 8760 * time.Hour, Marks: 2160 * time.Hour},
+		Retention: retentionConfig{Queries: 720 * time.Hour, Events: 8760 * time.Hour, Quarantine: 2160 * time.Hour, Marks: 2160 * time.Hour},
 	}
 }
 
@@ -161,6 +180,7 @@ func (c *config) resolve(dir string) {
 		}
 	}
 	abs(&c.DataDir)
+	abs(&c.Privacy.KeyFile)
 	for i := range c.Zones {
 		abs(&c.Zones[i].File)
 	}
@@ -198,17 +218,15 @@ func (c *config) validate(lines lineIndex, p *problems) {
 		names[in.Name] = true
 	}
 	c.validateServers(lines, p)
+	c.PassiveDNS.validate(lines, p)
 	if c.Detect.Sources < 1024 || c.Detect.Suspects < 64 {
 		p.add(lines.of("detect"), "detect: sources must be at least 1024 and suspects at least 64")
 	}
 	if c.Detect.EpisodeIdle < time.Minute {
 		p.add(lines.of("detect.episode_idle"), "detect.episode_idle: %s is too short; at least 1m", c.Detect.EpisodeIdle)
 	}
-	for key, d := range map[string]time.Duration{"queries": c.Retention.Queries, "events": c.Retention.Events, "marks": c.Retention.Marks} {
-		if d < 0 {
-			p.add(lines.of("retention.%s", key), "retention.%s: %s is negative; 0 keeps everything", key, d)
-		}
-	}
+	c.Retention.validate(lines, p)
+	c.Privacy.validate(c.DataDir, lines, p)
 	for i, d := range c.Detect.Disabled {
 		if !slices.Contains(detect.Names(), d) {
 			p.add(lines.of("detect.disabled[%d]", i), "detect.disabled: no detector %q; want one of %s", d, strings.Join(detect.Names(), ", "))

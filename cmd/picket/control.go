@@ -29,6 +29,10 @@ const controlName = "control.sock"
 //	GET  /quarantine/{id}                           one of them
 //	POST /quarantine/replay {"input","ids","all"}   decodes them once more
 //	POST /quarantine/release {"input","ids","all"}  gives them up
+//	GET  /retention, /holds                         what is kept, and what is held
+//	POST /holds {"kind","since","until","reason"}   places a legal hold
+//	POST /holds/release {"id","reason"}             releases it
+//	POST /reidentify {"case","role","reason","addresses"}  says whose a pseudonym is
 type control struct {
 	d    *daemon
 	busy sync.WaitGroup
@@ -50,6 +54,7 @@ func (d *daemon) serveControl(ctx context.Context, running *sync.WaitGroup) {
 	srv := &http.Server{
 		Handler: c.routes(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: withPeer,
 	}
 	running.Go(func() {
 		if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -106,6 +111,7 @@ func (c *control) routes() http.Handler {
 		})
 	}
 	answer("GET /inputs", func(r *http.Request) (any, error) { return c.d.accounts(r.Context()) })
+	c.custody(answer)
 	answer("GET /quarantine", c.list)
 	answer("GET /quarantine/{id}", func(r *http.Request) (any, error) {
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)

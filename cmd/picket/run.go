@@ -57,10 +57,14 @@ type daemon struct {
 	log     *slog.Logger
 	started time.Time
 	know    *knowledge
+	privacy *privacy
 	store   *duckdb.Store
+	past    *pastKeeper
 	metrics *metrics
 	writer  *findingWriter
+	over    *overseer
 	house   *intake.House
+	answers *answerKeeper // nil when there is no passive DNS of answers
 	rec     *recognizer
 	inputs  []*liveInput
 	serials serialWatch
@@ -75,6 +79,10 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	if d.know, err = opt.load(0, std.err); err != nil {
 		return err
 	}
+	if d.privacy, err = openPrivacy(cfg); err != nil {
+		return err
+	}
+	d.privacy.mapRoles(d.know)
 	if d.store, err = duckdb.Open(ctx, duckdb.Options{Dir: cfg.DataDir, Log: log, Observe: d.metrics.observeStore}); err != nil {
 		return err
 	}
@@ -82,7 +90,11 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		err = errors.Join(err, d.store.Close())
 		log.Info("stopped", "step", 5, "of", "store")
 	}()
-	d.writer = newFindingWriter(d.store, d.metrics.countFinding, func(err error) { log.Error("store", "error", err) })
+	d.past = newPastKeeper(d.know, d.store, log)
+	if err := d.past.refresh(ctx); err != nil {
+		return err
+	}
+	d.writer = newFindingWriter(d.store, d.metrics.countFinding, d.statement, func(err error) { log.Error("store", "error", err) })
 	d.rec = newRecognizer(d.know, recognizerOptions{
 		Detect: detect.Config{
 			Sources: cfg.Detect.Sources, Suspects: cfg.Detect.Suspects, EpisodeIdle: cfg.Detect.EpisodeIdle,
@@ -92,6 +104,10 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		OnError: func(err error) { log.Error("pipeline", "error", err) },
 	})
 	d.house = intake.NewHouse(d.store, d.store.LastDelivery(), func() intake.Feed { return d.rec.Feed() }, d.writer)
+	d.privacy.mapIntake(d.house)
+	if d.answers = newAnswerKeeper(cfg.PassiveDNS, d.store, log); d.answers != nil {
+		d.house.Observe(d.answers.observe)
+	}
 	for _, c := range cfg.Inputs {
 		in, err := newLiveInput(ctx, c, d)
 		if err != nil {
@@ -99,6 +115,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 		}
 		d.inputs = append(d.inputs, in)
 	}
+	d.over = newOverseer(d)
 	d.metrics.watch(d)
 	console, err := d.openConsole(ctx)
 	if err != nil {
@@ -122,13 +139,16 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	running.Go(func() { d.upkeep(upkeep) })
+	running.Go(func() { d.answers.run(upkeep) })
 	running.Go(func() { d.watchSerials(upkeep) })
+	d.over.start(upkeep, &running)
+	running.Go(func() { d.past.run(upkeep) })
 	<-ctx.Done()
 	return d.stop(stopInputs, stopUpkeep, &running)
 }
 
 // stop ends the daemon in this order: 1 inputs take no more and commit what they
-// have, 2 counts that no commit has taken along are stored, 3 the pipeline drains,
+// have, 2 counts that no commit has taken along and answers seen are stored, 3 the pipeline drains,
 // 4 the console ends. 5, last, the caller closes the store. Each step is logged when done.
 func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.WaitGroup) error {
 	step := func(n int, of string) { d.log.Info("stopped", "step", n, "of", of) }
@@ -141,6 +161,7 @@ func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.W
 	for _, in := range d.inputs {
 		err = errors.Join(err, in.desk.Settle(context.Background()))
 	}
+	err = errors.Join(err, d.answers.close())
 	step(2, "counts")
 	err = errors.Join(err, d.closePipeline())
 	step(3, "pipeline")
@@ -163,7 +184,7 @@ func (d *daemon) openConsole(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt := webOptions(d.store, d)
+	opt := webOptions(d.store, d, d.over.reporter)
 	opt.Metrics, opt.Log, opt.Hosts = d.metrics.handler(), d.log, d.cfg.ConsoleHosts
 	d.console = web.New(opt)
 	d.server = d.console.Server(d.cfg.Listen)
@@ -253,31 +274,6 @@ func (d *daemon) upkeep(ctx context.Context) {
 	}
 }
 
-func (d *daemon) keepStore(ctx context.Context) {
-	sealed, err := d.store.Seal(ctx, time.Now())
-	if err != nil && ctx.Err() == nil {
-		d.log.Error("seal query history", "error", err)
-	}
-	for _, s := range sealed {
-		d.log.Info("sealed", "segment", s.Path)
-	}
-	before := func(keep time.Duration) time.Time {
-		if keep == 0 {
-			return time.Time{}
-		}
-		return time.Now().Add(-keep)
-	}
-	if err := d.store.ForgetMarks(ctx, before(d.cfg.Retention.Marks), before(d.cfg.Retention.Events)); err != nil && ctx.Err() == nil {
-		d.log.Error("apply retention", "error", err)
-	}
-	if d.cfg.Retention.Queries == 0 {
-		return
-	}
-	if _, err := d.store.Retain(ctx, time.Now().Add(-d.cfg.Retention.Queries)); err != nil && ctx.Err() == nil {
-		d.log.Error("apply retention", "error", err)
-	}
-}
-
 // Watched implements picket.Watcher.
 func (d *daemon) Watched(context.Context) (picket.Watched, error) {
 	w := picket.Watched{Started: d.started}
@@ -296,6 +292,7 @@ func (d *daemon) Watched(context.Context) (picket.Watched, error) {
 		}
 	}
 	w.Notes = d.rec.Notes(levels)
+	w.Notes = append(w.Notes, d.answers.notes()...)
 	for _, n := range d.cfg.Detect.Disabled {
 		w.Notes = append(w.Notes, "switched off: "+n)
 	}

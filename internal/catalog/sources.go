@@ -130,3 +130,23 @@ func (s *Sources) Role(addr netip.Addr) Role {
 	}
 	return RoleNone
 }
+
+// Map returns the same roles for mapped prefixes: those under which addresses come
+// when they have been replaced by pseudonyms. f keeps families and lengths, and maps
+// different prefixes to different ones.
+func (s *Sources) Map(f func(netip.Prefix) netip.Prefix) *Sources {
+	if s == nil {
+		return nil
+	}
+	mapped := func(sets []prefixSet) []prefixSet {
+		out := make([]prefixSet, len(sets))
+		for i, set := range sets {
+			out[i] = prefixSet{set.bits, make(map[netip.Addr]Role, len(set.roles))}
+			for a, r := range set.roles {
+				out[i].roles[f(netip.PrefixFrom(a, set.bits)).Addr()] = r
+			}
+		}
+		return out
+	}
+	return &Sources{v4: mapped(s.v4), v6: mapped(s.v6)}
+}

@@ -59,7 +59,7 @@ func TestActivityOutlivesSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("sealed", 1000)
-	if _, err := s.Retain(t.Context(), future); err != nil {
+	if _, err := s.Retain(t.Context(), KeptQueries, future); err != nil {
 		t.Fatal(err)
 	}
 	check("segments removed", 1000)

@@ -67,7 +67,7 @@ func (s *Store) Queries(ctx context.Context, f QueryFilter) (list []QueryRow, er
 	}
 	defer tx.Rollback()
 	rest, rargs := segmentRange(f.Since, f.Until)
-	segments, err := selectSegments(ctx, tx, rest+` ORDER BY hour DESC, path`, rargs...)
+	segments, err := selectSegments(ctx, tx, rest+` AND kind = 'query' ORDER BY hour DESC, path`, rargs...)
 	if err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
 	}

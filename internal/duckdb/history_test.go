@@ -170,7 +170,7 @@ func TestObserve(t *testing.T) {
 	appendAt(t, s, 0, 1)
 	_, _ = s.Seal(t.Context(), future)
 	_, _ = s.VerifyLedger(t.Context())
-	_, _ = s.Retain(t.Context(), hour0)
+	_, _ = s.Retain(t.Context(), KeptQueries, hour0)
 	got := strings.Fields(fmt.Sprint(ok["put-finding"], failed["put-finding"], ok["finding"], failed["finding"], ok["append-queries"], ok["seal"], ok["verify-ledger"], ok["retain"]))
 	if want := "2 1 1 1 1 1 1 1"; strings.Join(got, " ") != want {
 		t.Errorf("observed %v, want %s (%v)", got, want, ok)

@@ -23,12 +23,13 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 	return inTx(ctx, s.wconn, func() error {
 		const last = `SELECT greatest((SELECT delivery FROM deliveries_closed), (SELECT coalesce(max(delivery), 0) FROM deliveries_committed),
 			(SELECT coalesce(max(delivery), 0) FROM queries_recent), (SELECT coalesce(max(delivery), 0) FROM events),
-			(SELECT coalesce(max(delivery), 0) FROM records_staged))`
+			(SELECT coalesce(max(delivery), 0) FROM records_staged),
+			(SELECT coalesce(max(delivery), 0) FROM sightings_recent))`
 		if err := s.wconn.QueryRowContext(ctx, last).Scan(&s.lastDelivery); err != nil {
 			return err
 		}
 		const again = `input IN (SELECT id FROM inputs WHERE send_again) AND ` + uncommitted
-		for _, table := range []string{"queries_recent", "events", "records_staged"} {
+		for _, table := range []string{"queries_recent", "events", "records_staged", "sightings_recent"} {
 			res, err := s.wconn.ExecContext(ctx, `DELETE FROM `+table+` WHERE `+again)
 			if err != nil {
 				return err
@@ -36,9 +37,12 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 			if n, _ := res.RowsAffected(); n > 0 {
 				s.opt.Log.Info("rows of deliveries that were not committed are taken back; they come again", "table", table, "rows", n)
 			}
-			times := "time"
-			if table != "queries_recent" {
-				times = "coalesce(time, make_timestamp_ns(0))"
+			times := "coalesce(time, make_timestamp_ns(0))"
+			switch table {
+			case "queries_recent":
+				times = "time"
+			case "sightings_recent":
+				times = "make_timestamp_ns(least(last, 9223372036) * 1000000000)"
 			}
 			_, err = s.wconn.ExecContext(ctx, `UPDATE inputs SET accepted = accepted + k.n, last_seen = greatest(last_seen, k.newest),
 					first_seen = CASE WHEN first_seen = 0 THEN k.oldest ELSE least(first_seen, k.oldest) END
@@ -287,7 +291,7 @@ func addCount(ctx context.Context, c *sql.Conn, input uint32, outcome, reason st
 func (s *Store) Withdraw(ctx context.Context, at picket.Origin) (err error) {
 	defer s.observe("withdraw", time.Now(), &err)
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
-		for _, table := range []string{"queries_recent", "events", "records_staged"} {
+		for _, table := range []string{"queries_recent", "events", "records_staged", "sightings_recent"} {
 			if _, err := c.ExecContext(ctx, `DELETE FROM `+table+` WHERE delivery = ?`, at.Delivery); err != nil {
 				return err
 			}
@@ -311,28 +315,4 @@ func (s *Store) Marked(ctx context.Context, input uint32, key string) (m picket.
 		return m, fmt.Errorf("mark %q: %w", key, s.closed(err))
 	}
 	return m, nil
-}
-
-// ForgetMarks removes marks set before a time, and events received before
-// another; a zero time leaves everything.
-func (s *Store) ForgetMarks(ctx context.Context, marks, events time.Time) (err error) {
-	defer s.observe("forget", time.Now(), &err)
-	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
-		for _, f := range []struct {
-			table, column string
-			before        time.Time
-		}{{"input_marks", "time", marks}, {"events", "received", events}} {
-			if f.before.IsZero() {
-				continue
-			}
-			if _, err := c.ExecContext(ctx, `DELETE FROM `+f.table+` WHERE `+f.column+` < make_timestamp_ns(?)`, nanos(f.before)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("forget: %w", err)
-	}
-	return nil
 }

@@ -21,7 +21,14 @@ const (
 	LedgerRemoved  = "segment-removed"
 	LedgerHeld     = "segment-held"
 	LedgerReleased = "segment-released"
+	// LedgerRowsRemoved says how many rows that are in no segment were removed.
+	LedgerRowsRemoved  = "rows-removed"
+	LedgerHoldPlaced   = "hold-placed"
+	LedgerHoldReleased = "hold-released"
 )
+
+// ownLedgerKinds begin the kinds that nobody else may append.
+var ownLedgerKinds = [...]string{"segment-", "rows-", "hold-"}
 
 // LedgerEntry is one link of the hash chain.
 type LedgerEntry struct {
@@ -87,8 +94,10 @@ func encodeJSON(v any) ([]byte, error) {
 // anything that encodes to JSON. When it returns nil the entry survives a crash.
 func (s *Store) AppendLedger(ctx context.Context, kind string, payload any) (entry LedgerEntry, err error) {
 	defer s.observe("append-ledger", time.Now(), &err)
-	if strings.HasPrefix(kind, "segment-") {
-		return LedgerEntry{}, fmt.Errorf("append to ledger: kind %q is the store's own: %w", kind, picket.ErrBadValue)
+	for _, own := range ownLedgerKinds {
+		if strings.HasPrefix(kind, own) {
+			return LedgerEntry{}, fmt.Errorf("append to ledger: kind %q is the store's own: %w", kind, picket.ErrBadValue)
+		}
 	}
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) (err error) {
 		entry, err = s.chain(ctx, c, kind, payload)

@@ -30,7 +30,8 @@ const tmpSuffix = ".tmp"
 // segmentSelect are the columns of a segment, in order.
 const segmentSelect = `time, client, server, client_port, transport, name, zone, state, opcode, qtype, qclass, rcode, flags, ecs, sensor`
 
-// Seal moves each hour that ended at least the grace before now into a segment.
+// Seal moves each hour that ended at least the grace before now into a segment, and
+// so each day of telemetry of other kinds (sealevents.go).
 // now is event time: the pipeline's watermark, or the wall clock. Events that
 // came late for an hour already sealed make another segment of that hour. When
 // an hour fails, Seal returns those done before together with the error.
@@ -56,6 +57,11 @@ func (s *Store) Seal(ctx context.Context, now time.Time) (sealed []Segment, err 
 		}
 		sealed = append(sealed, g)
 		s.opt.Log.Info("sealed query history", "segment", g.Path, "rows", g.Rows, "bytes", g.Bytes)
+	}
+	days, err := s.sealEvents(ctx, now)
+	sealed = append(sealed, days...)
+	if err != nil {
+		return sealed, fmt.Errorf("seal: %w", err)
 	}
 	if len(sealed) > 0 {
 		// Without it the file would grow by what is deleted. It may have to stand
@@ -97,58 +103,67 @@ func (s *Store) fullHours(ctx context.Context, now time.Time, upTo int64) ([]tim
 const rowsOf = ` WHERE batch <= ? AND time >= make_timestamp_ns(?) AND time < make_timestamp_ns(?)`
 
 func (s *Store) sealHour(ctx context.Context, hour time.Time, upTo int64) (g Segment, err error) {
-	g.Hour = hour
-	if g.Path, err = s.planSegment(ctx, hour); err != nil {
-		return g, fmt.Errorf("plan: %w", err)
+	g.Kind, g.Hour = KeptQueries, hour
+	err = s.sealSegment(ctx, &g,
+		func(name string) error { return s.export(ctx, &g, name, upTo) },
+		func() error { return s.record(ctx, g, upTo) })
+	return g, err
+}
+
+// sealSegment takes the steps above for a segment of any kind; export writes the
+// rows to a file and record commits.
+func (s *Store) sealSegment(ctx context.Context, g *Segment, export func(name string) error, record func() error) (err error) {
+	if g.Path, err = s.planSegment(ctx, g.Kind, g.Hour); err != nil {
+		return fmt.Errorf("plan: %w", err)
 	}
 	if err := s.step("planned"); err != nil {
-		return g, err
+		return err
 	}
 	name, err := s.file(g.Path)
 	if err != nil {
-		return g, err
+		return err
 	}
-	if err := s.export(ctx, &g, name+tmpSuffix, upTo); err != nil {
-		return g, fmt.Errorf("export %s: %w", g.Path, err)
+	if err := export(name + tmpSuffix); err != nil {
+		return fmt.Errorf("export %s: %w", g.Path, err)
 	}
 	if err := s.step("exported"); err != nil {
-		return g, err
+		return err
 	}
 	if err := syncFile(name + tmpSuffix); err != nil {
-		return g, fmt.Errorf("sync %s: %w", g.Path, err)
+		return fmt.Errorf("sync %s: %w", g.Path, err)
 	}
 	if g.SHA256, g.Bytes, err = hashFile(name + tmpSuffix); err != nil {
-		return g, fmt.Errorf("hash %s: %w", g.Path, err)
+		return fmt.Errorf("hash %s: %w", g.Path, err)
 	}
 	if err := s.step("synced"); err != nil {
-		return g, err
+		return err
 	}
 	if err := os.Rename(name+tmpSuffix, name); err != nil {
-		return g, err
+		return err
 	}
 	if err := s.syncDirs(filepath.Dir(name)); err != nil {
-		return g, fmt.Errorf("sync directory of %s: %w", g.Path, err)
+		return fmt.Errorf("sync directory of %s: %w", g.Path, err)
 	}
 	if err := s.step("renamed"); err != nil {
-		return g, err
+		return err
 	}
-	if err := s.record(ctx, g, upTo); err != nil {
-		return g, fmt.Errorf("record %s: %w", g.Path, err)
+	if err := record(); err != nil {
+		return fmt.Errorf("record %s: %w", g.Path, err)
 	}
-	return g, s.step("recorded")
+	return s.step("recorded")
 }
 
 // planSegment chooses the path and commits it to sealing.
-func (s *Store) planSegment(ctx context.Context, hour time.Time) (path string, err error) {
+func (s *Store) planSegment(ctx context.Context, kind string, hour time.Time) (path string, err error) {
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
 		var n int
-		err := c.QueryRowContext(ctx, `SELECT count(*) FROM segments WHERE hour = make_timestamp_ns(?)`, hour.UnixNano()).Scan(&n)
+		err := c.QueryRowContext(ctx, `SELECT count(*) FROM segments WHERE kind = ? AND hour = make_timestamp_ns(?)`, kind, hour.UnixNano()).Scan(&n)
 		if err != nil {
 			return err
 		}
 		for {
 			n++
-			path = segmentPath(hour, n)
+			path = segmentPath(kind, hour, n)
 			name, err := s.file(path)
 			if err != nil {
 				return err
@@ -198,19 +213,24 @@ func (s *Store) record(ctx context.Context, g Segment, upTo int64) error {
 		if n, err := res.RowsAffected(); err != nil || n != g.Rows {
 			return errors.Join(fmt.Errorf("%d rows were exported and %d would be dropped", g.Rows, n), err)
 		}
-		_, err = c.ExecContext(ctx, `INSERT INTO segments
-			(path, hour, row_count, bytes, sha256, min_time, max_time, max_batch, hold, hold_reason, removed)
-			VALUES (?, make_timestamp_ns(?), ?, ?, ?, make_timestamp_ns(?), make_timestamp_ns(?), ?, false, '', false)`,
-			g.Path, g.Hour.UnixNano(), g.Rows, g.Bytes, g.SHA256, g.MinTime.UnixNano(), g.MaxTime.UnixNano(), upTo)
-		if err != nil {
-			return err
-		}
-		if _, err := s.chain(ctx, c, LedgerSealed, g); err != nil {
-			return err
-		}
-		_, err = c.ExecContext(ctx, `DELETE FROM sealing WHERE path = ?`, g.Path)
-		return err
+		return s.addSegment(ctx, c, g, upTo)
 	})
+}
+
+// addSegment makes a segment count, within the commit of step 5.
+func (s *Store) addSegment(ctx context.Context, c *sql.Conn, g Segment, upTo int64) error {
+	_, err := c.ExecContext(ctx, `INSERT INTO segments
+		(path, kind, hour, row_count, bytes, sha256, min_time, max_time, max_batch, hold, hold_reason, removed)
+		VALUES (?, ?, make_timestamp_ns(?), ?, ?, ?, make_timestamp_ns(?), make_timestamp_ns(?), ?, false, '', false)`,
+		g.Path, g.Kind, g.Hour.UnixNano(), g.Rows, g.Bytes, g.SHA256, g.MinTime.UnixNano(), g.MaxTime.UnixNano(), upTo)
+	if err != nil {
+		return err
+	}
+	if _, err := s.chain(ctx, c, LedgerSealed, g); err != nil {
+		return err
+	}
+	_, err = c.ExecContext(ctx, `DELETE FROM sealing WHERE path = ?`, g.Path)
+	return err
 }
 
 // step fails when a test says so.

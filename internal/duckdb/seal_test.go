@@ -82,7 +82,7 @@ func files(t testing.TB, s *Store) (list []string) {
 	t.Helper()
 	root := filepath.Join(s.dir, segmentsDir)
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() != emptyName {
+		if err == nil && !d.IsDir() && d.Name() != filepath.Base(emptyName) {
 			p, err = filepath.Rel(root, p)
 			list = append(list, filepath.ToSlash(p))
 		}
@@ -228,7 +228,7 @@ func TestRetain(t *testing.T) {
 				s.failAt = func(string) error { return boom }
 			}
 			// The hour from 17 ends at 18:00, which is not before 17:59.
-			r, err := s.Retain(t.Context(), hour0.Add(3*time.Hour-time.Minute))
+			r, err := s.Retain(t.Context(), KeptQueries, hour0.Add(3*time.Hour-time.Minute))
 			if interrupt != errors.Is(err, boom) {
 				t.Fatal(err)
 			}
@@ -252,7 +252,7 @@ func TestRetain(t *testing.T) {
 			if err := s.SetHold(t.Context(), sealed[1].Path, false, "case 7 closed"); err != nil {
 				t.Fatal(err)
 			}
-			if r, err := s.Retain(t.Context(), hour0.Add(3*time.Hour)); err != nil || len(r.Removed) != 2 {
+			if r, err := s.Retain(t.Context(), KeptQueries, hour0.Add(3*time.Hour)); err != nil || len(r.Removed) != 2 {
 				t.Errorf("after the hold: %+v, %v", r, err)
 			}
 			if r := verify(t, s); r.Entries != 4+1+1+1+2 || r.Segments != 1 {

@@ -16,11 +16,13 @@ import (
 	"github.com/picket-dns/picket"
 )
 
-// Segment is one sealed Parquet file: query events of one hour. An hour has more
-// than one when events arrived after it was first sealed.
+// Segment is one sealed Parquet file: queries of one hour of event time, or
+// telemetry of another kind that was received on one day. An hour has more than one
+// when events arrived after it was first sealed.
 type Segment struct {
-	Path       string    `json:"path"` // below segments/, with slashes
-	Hour       time.Time `json:"hour"` // start of the hour, event time, UTC
+	Path       string    `json:"path"`           // below segments/, with slashes
+	Kind       string    `json:"kind,omitempty"` // of telemetry; "" in older entries of the ledger, which are all of queries
+	Hour       time.Time `json:"hour"`           // start of the hour or the day, UTC
 	Rows       int64     `json:"rows"`
 	Bytes      int64     `json:"bytes"`
 	SHA256     string    `json:"sha256"` // of the file, lower-case hex
@@ -30,10 +32,32 @@ type Segment struct {
 	HoldReason string    `json:"hold_reason,omitempty"`
 }
 
-const segmentHour = time.Hour
+const (
+	segmentHour = time.Hour
+	segmentDay  = 24 * time.Hour
+)
 
-// segmentPath names the nth segment of an hour, n from 1.
-func segmentPath(hour time.Time, n int) string {
+func (g *Segment) kind() string {
+	if g.Kind == "" {
+		return KeptQueries
+	}
+	return g.Kind
+}
+
+// span is the time that one segment of a kind is of.
+func span(kind string) time.Duration {
+	if kind == KeptQueries {
+		return segmentHour
+	}
+	return segmentDay
+}
+
+// segmentPath names the nth segment of an hour of queries or a day of another kind,
+// n from 1.
+func segmentPath(kind string, hour time.Time, n int) string {
+	if kind != KeptQueries {
+		return fmt.Sprintf("%s/%s-%04d.parquet", kind, hour.UTC().Format("2006/01/2006-01-02"), n)
+	}
 	return fmt.Sprintf("%s-%04d.parquet", hour.UTC().Format("2006/01/02/2006-01-02T15Z"), n)
 }
 
@@ -46,14 +70,14 @@ func (s *Store) file(path string) (string, error) {
 	return filepath.Join(s.dir, segmentsDir, filepath.FromSlash(path)), nil
 }
 
-const segmentColumns = `SELECT path, epoch_ns(hour), row_count, bytes, sha256, epoch_ns(min_time), epoch_ns(max_time), hold, hold_reason FROM segments`
+const segmentColumns = `SELECT path, epoch_ns(hour), row_count, bytes, sha256, epoch_ns(min_time), epoch_ns(max_time), hold, hold_reason, kind FROM segments`
 
 func scanSegment(row interface{ Scan(...any) error }) (Segment, error) {
 	var (
 		g              Segment
 		hour, min, max int64
 	)
-	err := row.Scan(&g.Path, &hour, &g.Rows, &g.Bytes, &g.SHA256, &min, &max, &g.Hold, &g.HoldReason)
+	err := row.Scan(&g.Path, &hour, &g.Rows, &g.Bytes, &g.SHA256, &min, &max, &g.Hold, &g.HoldReason, &g.Kind)
 	g.Hour, g.MinTime, g.MaxTime = utc(hour), utc(min), utc(max)
 	return g, err
 }
@@ -86,8 +110,8 @@ func selectSegments(ctx context.Context, q querier, rest string, args ...any) ([
 	return list, nil
 }
 
-// Segments returns the sealed segments that hold events in [since, until), in
-// order of time; zero times do not bound.
+// Segments returns the sealed segments of every kind that hold events in
+// [since, until), in order of time; zero times do not bound.
 func (s *Store) Segments(ctx context.Context, since, until time.Time) (list []Segment, err error) {
 	defer s.observe("segments", time.Now(), &err)
 	rest, args := segmentRange(since, until)

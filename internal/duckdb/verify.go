@@ -58,6 +58,13 @@ func (s *Store) VerifyLedger(ctx context.Context) (r LedgerReport, err error) {
 	if err != nil {
 		return r, fmt.Errorf("verify ledger: %w", err)
 	}
+	holds, err := selectHolds(ctx, tx)
+	if err == nil {
+		err = live.checkHolds(holds)
+	}
+	if err != nil {
+		return r, fmt.Errorf("verify ledger: %w", err)
+	}
 	if err := s.checkSegments(ctx, live, table, &r); err != nil {
 		return r, fmt.Errorf("verify ledger: %w", err)
 	}
@@ -75,6 +82,7 @@ type sealedEntry struct {
 type chained struct {
 	order []*sealedEntry
 	live  map[string]*sealedEntry
+	holds []Hold // as placed; Released is set in those that were released
 }
 
 func walkChain(ctx context.Context, tx *sql.Tx, r *LedgerReport) (*chained, error) {
@@ -138,10 +146,43 @@ func (c *chained) apply(e LedgerEntry) error {
 			g.hold = e.Kind == LedgerHeld
 			return nil
 		}
-		if g.hold {
+		if h := holdOn(c.holds, &g.Segment); g.hold || h != nil {
 			return fmt.Errorf("segment %q was removed while under legal hold", p.Path)
 		}
 		delete(c.live, p.Path)
+	case LedgerHoldPlaced:
+		var h Hold
+		if err := json.Unmarshal(e.Payload, &h); err != nil {
+			return err
+		}
+		if want := int64(len(c.holds)) + 1; h.ID != want {
+			return fmt.Errorf("hold %d should follow here, not %d", want, h.ID)
+		}
+		h.Placed = e.Time
+		c.holds = append(c.holds, h)
+	case LedgerHoldReleased:
+		var p holdReleasedPayload
+		if err := json.Unmarshal(e.Payload, &p); err != nil {
+			return err
+		}
+		if p.ID < 1 || p.ID > int64(len(c.holds)) || c.holds[p.ID-1].Released != "" {
+			return fmt.Errorf("there is no hold %d to be released at this point", p.ID)
+		}
+		h := &c.holds[p.ID-1]
+		h.Released, h.ReleasedBy, h.ReleaseReason = e.Time, p.By, p.Reason
+	}
+	return nil
+}
+
+// checkHolds compares the holds of the chain with the table.
+func (c *chained) checkHolds(table []Hold) error {
+	for i, want := range c.holds {
+		if i >= len(table) || table[i] != want {
+			return &LedgerError{Problem: fmt.Sprintf("legal hold %d was changed beside the ledger", want.ID)}
+		}
+	}
+	if len(table) > len(c.holds) {
+		return &LedgerError{Problem: fmt.Sprintf("legal hold %d has no ledger entry", table[len(c.holds)].ID)}
 	}
 	return nil
 }
@@ -179,7 +220,7 @@ func (s *Store) checkSegment(want *sealedEntry, rows map[string]Segment) string 
 	switch {
 	case !ok:
 		return fmt.Sprintf("segment %q is missing from the table of segments", want.Path)
-	case got.SHA256 != want.SHA256 || got.Rows != want.Rows || !got.Hour.Equal(want.Hour) ||
+	case got.kind() != want.kind() || got.SHA256 != want.SHA256 || got.Rows != want.Rows || !got.Hour.Equal(want.Hour) ||
 		!got.MinTime.Equal(want.MinTime) || !got.MaxTime.Equal(want.MaxTime):
 		return fmt.Sprintf("the table of segments says something else of %q", want.Path)
 	case got.Hold != want.hold:

@@ -231,6 +231,9 @@ func (s *Stream) Query(q *picket.Query) error {
 		s.begin()
 		s.feed.Begin(s.origin())
 	}
+	if f := s.desk.house.observer; f != nil {
+		f(q, s.desk.name)
+	}
 	err := s.feed.Query(s.pseudonymous(q))
 	if err != nil && s.err == nil {
 		s.err = err // whatever the decoder makes of it, the stream cannot be committed

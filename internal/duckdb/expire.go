@@ -1,0 +1,207 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// rowTable is a table whose rows are removed one by one when they are old.
+type rowTable struct {
+	kind, table string
+	// first and last are SQL for the times of a row: it is old by its last one, and
+	// held when the two touch a held range.
+	first, last string
+	when        string // condition for a row to go at all; may be ""
+}
+
+// rowTables are the tables of what is in no segment.
+var rowTables = [...]rowTable{
+	{kind: KeptSightings, table: "events", first: eventTime, last: eventTime, when: `kind = 'sighting' AND NOT ` + uncommitted},
+	{kind: KeptChanges, table: "events", first: eventTime, last: eventTime, when: `kind = 'record' AND NOT ` + uncommitted},
+	{kind: KeptFindings, table: "findings", first: "first_seen", last: "last_seen", when: `NOT open`},
+	{kind: KeptQuarantine, table: "quarantine", first: "time", last: "time"},
+	{kind: KeptMarks, table: "input_marks", first: "time", last: "time"},
+}
+
+// Expired says what Expire has removed.
+type Expired struct {
+	Rows int64 `json:"rows"`
+	Held int64 `json:"held"` // old, and left because of a hold
+}
+
+// expiredPayload is the ledger's record of it.
+type expiredPayload struct {
+	Kind      string `json:"kind"`
+	Rows      int64  `json:"rows"`
+	OlderThan string `json:"older_than"`
+	Held      int64  `json:"held"`
+}
+
+// Expire removes what there is of a kind that is in no segment and older than a
+// time, except what a hold is on, in one transaction with one ledger entry. When
+// there is nothing to be removed there is no entry.
+func (s *Store) Expire(ctx context.Context, kind string, olderThan time.Time) (x Expired, err error) {
+	defer s.observe("expire", time.Now(), &err)
+	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
+		x = Expired{}
+		for _, t := range rowTables {
+			if t.kind != kind {
+				continue
+			}
+			old := t.last + ` < make_timestamp_ns(` + fmt.Sprint(nanos(olderThan)) + `)`
+			if t.when != "" {
+				old += ` AND ` + t.when
+			}
+			res, err := c.ExecContext(ctx, `DELETE FROM `+t.table+` WHERE `+old+notHeld(kind, t.first, t.last))
+			if err != nil {
+				return fmt.Errorf("table %s: %w", t.table, err)
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			x.Rows += n
+			if err := c.QueryRowContext(ctx, `SELECT count(*) FROM `+t.table+` WHERE `+old).Scan(&n); err != nil {
+				return err
+			}
+			x.Held += n
+		}
+		if x.Rows == 0 {
+			return nil
+		}
+		_, err := s.chain(ctx, c, LedgerRowsRemoved, expiredPayload{Kind: kind, Rows: x.Rows, OlderThan: olderThan.UTC().Format(time.RFC3339Nano), Held: x.Held})
+		return err
+	})
+	if err != nil {
+		return x, fmt.Errorf("remove %s older than %s: %w", kind, olderThan.UTC().Format(time.RFC3339), err)
+	}
+	if x.Rows > 0 {
+		s.opt.Log.Info("removed old rows", "kind", kind, "rows", x.Rows, "held", x.Held, "older_than", olderThan)
+	}
+	return x, nil
+}
+
+// KindKept is what is really there of a kind.
+type KindKept struct {
+	Kind     string    `json:"kind"`
+	Oldest   time.Time `json:"oldest,omitzero"` // event time, of rows and segments
+	Newest   time.Time `json:"newest,omitzero"`
+	Rows     int64     `json:"rows"` // in tables, not sealed
+	Segments int       `json:"segments"`
+	Sealed   int64     `json:"sealed"` // rows in segments
+	Bytes    int64     `json:"bytes"`  // of segments
+	Held     int       `json:"held"`   // segments under legal hold
+	// Removed are the last removals, newest first.
+	Removed []Removal `json:"removed,omitempty"`
+}
+
+// Removal is one entry of the ledger about something that was removed.
+type Removal struct {
+	Seq       int64  `json:"seq"`
+	Time      string `json:"time"` // RFC 3339, wall clock
+	Kind      string `json:"kind"`
+	Path      string `json:"path,omitempty"` // of a segment
+	SHA256    string `json:"sha256,omitempty"`
+	Rows      int64  `json:"rows"`
+	OlderThan string `json:"older_than"`
+}
+
+// removalsShown is how many removals of each kind Kept returns.
+const removalsShown = 3
+
+// Kept says, for each kind of KeptKinds, what is there and what was removed last.
+func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
+	defer s.observe("kept", time.Now(), &err)
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("what is kept: %w", s.closed(err))
+	}
+	defer tx.Rollback()
+	at := map[string]int{}
+	for i, kind := range KeptKinds() {
+		at[kind] = i
+		list = append(list, KindKept{Kind: kind})
+	}
+	sources := []rowTable{{kind: KeptQueries, table: "queries_recent", first: "time", last: "time"}}
+	for _, kind := range sealedKinds {
+		sources = append(sources, rowTable{kind: kind, table: "events", first: eventTime, last: eventTime, when: "kind = " + quote(kind)})
+	}
+	for _, t := range append(sources, rowTables[:]...) {
+		if t.when == "" {
+			t.when = "true"
+		}
+		var n int64
+		var first, last sql.NullInt64
+		err := tx.QueryRowContext(ctx, `SELECT count(*), epoch_ns(min(`+t.first+`)), epoch_ns(max(`+t.last+`)) FROM `+t.table+` WHERE `+t.when).Scan(&n, &first, &last)
+		if err != nil {
+			return nil, fmt.Errorf("what is kept in %s: %w", t.table, err)
+		}
+		k := &list[at[t.kind]]
+		if k.Rows += n; n > 0 {
+			k.reach(utc(first.Int64), utc(last.Int64))
+		}
+	}
+	segments, err := selectSegments(ctx, tx, ` WHERE NOT removed`)
+	if err != nil {
+		return nil, fmt.Errorf("what is kept: %w", err)
+	}
+	holds, err := selectHolds(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("what is kept: %w", err)
+	}
+	for i := range segments {
+		g := &segments[i]
+		n, known := at[g.kind()]
+		if !known {
+			continue
+		}
+		k := &list[n]
+		k.Segments, k.Sealed, k.Bytes = k.Segments+1, k.Sealed+g.Rows, k.Bytes+g.Bytes
+		if g.Hold || holdOn(holds, g) != nil {
+			k.Held++
+		}
+		k.reach(g.MinTime, g.MaxTime)
+	}
+	if err := readRemovals(ctx, tx, list, at); err != nil {
+		return nil, fmt.Errorf("what was removed: %w", err)
+	}
+	return list, nil
+}
+
+func (k *KindKept) reach(first, last time.Time) {
+	if k.Oldest.IsZero() || first.Before(k.Oldest) {
+		k.Oldest = first
+	}
+	if last.After(k.Newest) {
+		k.Newest = last
+	}
+}
+
+// readRemovals adds the last removals of each kind. Older entries do not say the
+// kind: they are of queries.
+func readRemovals(ctx context.Context, q querier, list []KindKept, at map[string]int) error {
+	return each(ctx, q, `SELECT seq, time, payload::VARCHAR FROM (
+			SELECT *, row_number() OVER (PARTITION BY coalesce(payload->>'kind', 'query') ORDER BY seq DESC) AS n
+			FROM ledger WHERE kind IN (?, ?)) WHERE n <= ? ORDER BY seq DESC`,
+		[]any{LedgerRemoved, LedgerRowsRemoved, removalsShown}, func(r *sql.Rows) error {
+			var e Removal
+			var payload string
+			if err := r.Scan(&e.Seq, &e.Time, &payload); err != nil {
+				return err
+			}
+			seq, when := e.Seq, e.Time
+			if err := json.Unmarshal([]byte(payload), &e); err != nil {
+				return err
+			}
+			if e.Seq, e.Time = seq, when; e.Kind == "" {
+				e.Kind = KeptQueries
+			}
+			if i, known := at[e.Kind]; known {
+				list[i].Removed = append(list[i].Removed, e)
+			}
+			return nil
+		})
+}
