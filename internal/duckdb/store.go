@@ -26,6 +26,7 @@ var (
 	_ picket.FindingAppender = (*Store)(nil)
 	_ picket.QueryAppender   = (*Store)(nil)
 	_ picket.IntakeKeeper    = (*Store)(nil)
+	_ picket.SightingQuerier = (*Store)(nil)
 )
 
 // ErrClosed is wrapped by calls on a store that has been closed.
@@ -101,6 +102,8 @@ type Store struct {
 	wconn     *sql.Conn
 	upsert    *sql.Stmt
 	lastBatch int64
+
+	sightings sightingState
 
 	sealing sync.Mutex   // one Seal or Retain at a time
 	files   sync.RWMutex // read-held while segment files are read, held while they are unlinked
