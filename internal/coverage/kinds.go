@@ -179,16 +179,27 @@ func fieldsOf(n *Needs) []string {
 
 // detect judges the detectors.
 func (a *analysis) detect() {
+	blind, reasons := map[string][]string{}, []string(nil) // detectors by what they lack
 	for i := range a.r.opt.Detectors {
 		d := &a.r.opt.Detectors[i]
 		c := picket.DetectorCoverage{Detector: d.Name, State: "off"}
 		if slices.Contains(a.setup.Detectors, d.Name) {
 			c.State, c.Why = a.sight(d)
-			if c.State == "blind" {
-				a.problem(picket.CoverageProblem{Code: "blind"}, "Detector %s is blind: %s.", d.Name, strings.Join(c.Why, "; "))
+			if reason := strings.Join(c.Why, "; "); c.State == "blind" {
+				if blind[reason] == nil {
+					reasons = append(reasons, reason)
+				}
+				blind[reason] = append(blind[reason], d.Name)
 			}
 		}
 		a.detectors = append(a.detectors, c)
+	}
+	for _, reason := range reasons {
+		are := "is"
+		if len(blind[reason]) > 1 {
+			are = "are"
+		}
+		a.problem(picket.CoverageProblem{Code: "blind"}, "%s, so %s %s blind.", strings.ToUpper(reason[:1])+reason[1:], and(blind[reason]), are)
 	}
 }
 
@@ -251,15 +262,21 @@ func (a *analysis) statement() string {
 			parts = append(parts, fmt.Sprintf("%d more zones", len(a.setup.Zones)-3))
 			break
 		}
-		all, seen := 0, 0
+		all, seen, others := 0, 0, 0
 		rcode, bare := false, false
 		for _, c := range a.cells {
 			if c.Kind != picket.KindQuery || c.Zone != z.Name {
 				continue
 			}
-			all++
+			if isPseudo(c.Server) {
+				others++
+			} else {
+				all++
+			}
 			if c.Seen > 0 {
-				seen++
+				if !isPseudo(c.Server) {
+					seen++
+				}
 				if slices.Contains(c.Missing, "rcode") {
 					bare = true
 				} else {
@@ -268,6 +285,9 @@ func (a *analysis) statement() string {
 			}
 		}
 		text := fmt.Sprintf("%d of %d name servers of %s", seen, all, z.Name)
+		if others > 0 {
+			text += fmt.Sprintf(" and %d inputs that do not say of which", others)
+		}
 		switch {
 		case rcode && bare:
 			text += " in part without response codes"
