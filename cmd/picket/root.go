@@ -99,6 +99,7 @@ func commands() []func(streams) *cobra.Command {
 		coverageCommand,
 		changesCommand,
 		namesCommand,
+		pdnsCommand,
 		quarantineCommand,
 		retentionCommand,
 		holdCommand,

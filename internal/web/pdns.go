@@ -290,3 +290,6 @@ func failPlain(w http.ResponseWriter, status int, text string) {
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n"))
 }
+
+// COF is a sighting as the Common Output Format has it, for json.Marshal.
+func COF(v *picket.Sighting) any { return cofOf(v, false) }
