@@ -210,6 +210,9 @@ func (t *zoneTransfers) take(ctx context.Context, z *transferredZone, notified b
 	}
 	z.refresh = r.SOA.Refresh
 	switch {
+	case r.Full != nil && z.has && !transfer.Newer(r.Full.Serial, z.known): // of another server behind the same address
+		t.older(z, r.Full.Serial)
+		return nil
 	case r.Full != nil:
 		o := picket.RecordObservation{Whole: true, HasSerial: true, SerialFrom: z.known, SerialTo: r.Full.Serial}
 		err = t.commit(ctx, z, o, nil, r.Full.Records)
