@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -102,16 +100,14 @@ func (s *Store) Uptimes(ctx context.Context, from, to time.Time) (list []picket.
 	return list, nil
 }
 
-// kindTables are the tables in which a kind other than query lives, with the
-// columns of its oldest and newest event time, as far as the schema has them.
-var kindTables = []struct {
-	kind           picket.Kind
-	table          string
-	oldest, newest []string
-}{
-	{picket.KindRecord, "record_lives", []string{"first_seen", "since", "first"}, []string{"last_seen", "until", "last"}},
-	{picket.KindSighting, "sightings", []string{"first_seen", "first"}, []string{"last_seen", "last"}},
-	{picket.KindSighting, "sightings_recent", []string{"first_seen", "first"}, []string{"last_seen", "last"}},
+// stateQueries count the kinds that are kept in tables of their own, as kind,
+// oldest, newest, rows, bytes, segments and held. Of sightings that are merged
+// only the number is known without reading them all.
+var stateQueries = []string{
+	`SELECT 'record', epoch_ns(min(since)), epoch_ns(greatest(max(since), max(until))), count(*), 0, 0, 0 FROM record_lives`,
+	`SELECT 'sighting', min(first) FILTER (WHERE first > 0) * 1000000000, max(last) FILTER (WHERE last > 0) * 1000000000, count(*), 0, 0, 0
+		FROM sightings_recent WHERE NOT ` + uncommitted,
+	`SELECT 'sighting', NULL::BIGINT, NULL::BIGINT, coalesce(sum(row_count), 0)::BIGINT, 0, 0, 0 FROM sighting_runs`,
 }
 
 // Retained implements picket.CoverageStore. Every kind has an entry.
@@ -152,44 +148,12 @@ func (r *retainedReader) read(ctx context.Context) error {
 		err = r.add(ctx, `SELECT kind, epoch_ns(min(coalesce(time, received))), epoch_ns(max(coalesce(time, received))), count(*), 0, 0, 0
 			FROM events WHERE NOT `+uncommitted+` GROUP BY kind`)
 	}
-	for _, t := range kindTables {
-		if err != nil {
-			return err
+	for _, q := range stateQueries {
+		if err == nil {
+			err = r.add(ctx, q)
 		}
-		err = r.table(ctx, t.kind, t.table, t.oldest, t.newest)
 	}
 	return err
-}
-
-// table counts a table if there is one.
-func (r *retainedReader) table(ctx context.Context, kind picket.Kind, table string, oldest, newest []string) error {
-	types := map[string]string{}
-	err := each(ctx, r.tx, `SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal`, []any{table}, func(rows *sql.Rows) error {
-		var name, typ string
-		err := rows.Scan(&name, &typ)
-		types[name] = typ
-		return err
-	})
-	if err != nil || len(types) == 0 {
-		return err
-	}
-	column := func(f string, names []string) string {
-		i := slices.IndexFunc(names, func(n string) bool { return types[n] != "" })
-		switch {
-		case i < 0:
-			return "NULL::BIGINT"
-		case strings.HasPrefix(types[names[i]], "TIMESTAMP"):
-			return "epoch_ns(" + f + `("` + names[i] + `"))`
-		case types[names[i]] == "BIGINT":
-			return f + `("` + names[i] + `")`
-		}
-		return "NULL::BIGINT"
-	}
-	where := ""
-	if types["delivery"] != "" {
-		where = ` WHERE NOT ` + uncommitted
-	}
-	return r.add(ctx, `SELECT '`+string(kind)+`', `+column("min", oldest)+`, `+column("max", newest)+`, count(*), 0, 0, 0 FROM "`+table+`"`+where)
 }
 
 // add adds rows of kind, oldest, newest, rows, bytes, segments and held.

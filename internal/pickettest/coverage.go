@@ -151,12 +151,19 @@ func Coverage[S CoverageStore](t *testing.T, open func(*testing.T, func() time.T
 		if err := s.AppendEvents(t.Context(), picket.Origin{}, []picket.EventRow{{Kind: picket.KindAsset, Time: t0.UnixNano(), Data: []byte(`{}`)}}); err != nil {
 			t.Fatal(err)
 		}
+		if err := s.AppendSightings(t.Context(), picket.Origin{}, []picket.Sighting{{Name: "a.example.com.", Type: "A", Data: []string{"192.0.2.1"},
+			Count: 1, FirstSeen: t0, LastSeen: t0.Add(time.Hour), Channel: picket.SightingPassiveDNS}}); err != nil {
+			t.Fatal(err)
+		}
 		for _, when := range []string{"recent", "sealed"} {
 			list, err := s.Retained(t.Context())
 			if err != nil || len(list) != 6 {
 				t.Fatalf("%s: %+v, %v", when, list, err)
 			}
 			if r := list[0]; r.Kind != picket.KindQuery || r.Rows != 10 || r.Oldest.UnixNano() != q[0].Time || r.Newest.UnixNano() != q[9].Time {
+				t.Errorf("%s: %+v", when, r)
+			}
+			if r := list[2]; r.Kind != picket.KindSighting || r.Rows != 1 {
 				t.Errorf("%s: %+v", when, r)
 			}
 			if r := list[4]; r.Kind != picket.KindAsset || r.Rows != 1 || !r.Oldest.Equal(t0) {
