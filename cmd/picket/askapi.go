@@ -20,7 +20,7 @@ import (
 // webOptions are what the console and the API answer from. The daemon and the
 // commands that read use the same.
 func webOptions(store *duckdb.Store, watch picket.Watcher) web.Options {
-	return web.Options{Findings: store, Watch: watch, Quarantine: store, Sightings: store, Version: version()}
+	return web.Options{Findings: store, Watch: watch, Quarantine: store, History: store, Sightings: store, Version: version()}
 }
 
 // apiReader reads what the API offers: from the running daemon, over its control

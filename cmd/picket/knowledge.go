@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -28,6 +30,7 @@ func (o *knowledgeOptions) flags(f *pflag.FlagSet) {
 type knowledge struct {
 	catalog *catalog.Catalog
 	sources *catalog.Sources
+	base    *catalog.Builder // of files alone; only read once loaded
 }
 
 // load reads everything. A seed other than 0 makes estimates repeatable, at the
@@ -78,7 +81,18 @@ func (o *knowledgeOptions) load(seed uint64, notes io.Writer) (*knowledge, error
 	if err := c.Replace(b); err != nil {
 		return nil, fmt.Errorf("build catalog: %w", err)
 	}
-	return &knowledge{catalog: c, sources: src}, nil
+	return &knowledge{catalog: c, sources: src, base: b}, nil
+}
+
+// learn builds the catalog anew, of the files as they were loaded and of the past as
+// it is recorded now.
+func (k *knowledge) learn(ctx context.Context, past picket.ZonePast) (catalog.PastStats, error) {
+	b := k.base.Clone()
+	st, err := b.AddPast(ctx, past, time.Now())
+	if err != nil {
+		return st, err
+	}
+	return st, k.catalog.Replace(b)
 }
 
 // role tells the detectors who is listed.

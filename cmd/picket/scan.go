@@ -26,6 +26,7 @@ type scanOptions struct {
 	read              readFlags
 	output            string
 	withoutSignatures bool
+	history           string
 }
 
 func scanCommand(std streams) *cobra.Command {
@@ -45,6 +46,7 @@ standard error. It exits 0 when all inputs were read, 1 when any could not be
 	f := cmd.Flags()
 	opt.know.flags(f)
 	opt.read.flags(f)
+	f.StringVar(&opt.history, "history", "", "data directory whose recorded zones and passive DNS say which names are live and which retired")
 	f.StringVarP(&opt.output, "output", "o", "table", "output: table or ndjson")
 	f.BoolVar(&opt.withoutSignatures, "without-signatures", false, "switch every tool-specific pattern off")
 	return cmd
@@ -65,6 +67,11 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	know, err := opt.know.load(scanSeed, std.err)
 	if err != nil {
 		return err
+	}
+	if opt.history != "" {
+		if err := learnFrom(ctx, know, opt.history, std.err); err != nil {
+			return err
+		}
 	}
 	out := &findingPrinter{w: std.out, ndjson: opt.output == "ndjson"}
 	rec := newRecognizer(know, recognizerOptions{WithoutSignatures: opt.withoutSignatures, Sink: out,
