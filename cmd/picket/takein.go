@@ -16,6 +16,7 @@ import (
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/input/record"
 	"github.com/picket-dns/picket/internal/intake"
 	"github.com/picket-dns/picket/internal/transport"
 )
@@ -129,7 +130,7 @@ func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name
 	if s != nil && fm.Kind == picket.KindRecord {
 		s.RecordsAsEvents(fm.Name == formatPlan)
 		opt.Note = func(text string) {
-			if strings.HasPrefix(text, noteOfLine) {
+			if text == record.NoteOnePage || strings.HasPrefix(text, noteOfLine) {
 				s.Incomplete()
 			}
 			in.note(text)

@@ -176,7 +176,8 @@ func (s *Store) EachLiving(ctx context.Context, f func(zone, name, rrtype string
 	return nil
 }
 
-// EachPast implements picket.ZonePast. A name that lives is there now.
+// EachPast implements picket.ZonePast. A name that lives is there now. What passive
+// DNS has seen comes after what was in zones, so that a name may come twice.
 func (s *Store) EachPast(ctx context.Context, f func(name string, last time.Time) error) (err error) {
 	defer s.observe("each-past", time.Now(), &err)
 	now := nanos(s.opt.Now())
@@ -191,5 +192,5 @@ func (s *Store) EachPast(ctx context.Context, f func(name string, last time.Time
 	if err != nil {
 		return fmt.Errorf("names of the past: %w", s.closed(err))
 	}
-	return nil
+	return s.eachSeenName(ctx, f)
 }

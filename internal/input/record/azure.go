@@ -20,6 +20,7 @@ func AzureExport(ctx context.Context, r io.Reader, opt decode.Options, acct pick
 	e := newEmitter(ctx, opt, acct, sink)
 	docs, err := readJSON(r)
 	for _, doc := range docs {
+		e.page(len(docs), doc.get("nextLink"))
 		if err := e.azure(doc, 0); err != nil {
 			return err
 		}

@@ -17,6 +17,9 @@ func CloudflareExport(ctx context.Context, r io.Reader, opt decode.Options, acct
 	e := newEmitter(ctx, opt, acct, sink)
 	docs, err := readJSON(r)
 	for _, doc := range docs {
+		if pages := doc.get("result_info").get("total_pages"); pages.scalar() != "0" && pages.scalar() != "1" {
+			e.page(len(docs), pages)
+		}
 		list := doc
 		if result := doc.get("result"); doc.is('{') && len(result.raw) > 0 {
 			list = result

@@ -31,6 +31,7 @@ func GCPExport(ctx context.Context, r io.Reader, opt decode.Options, acct picket
 	docs, err := readJSON(bytes.NewReader(b))
 	zone := opt.Origin
 	for _, doc := range docs {
+		e.page(len(docs), doc.get("nextPageToken"))
 		list := doc
 		if sets := doc.get("rrsets"); sets.is('[') {
 			list = sets

@@ -87,6 +87,18 @@ func (e *emitter) note(text string) {
 	}
 }
 
+// NoteOnePage is what a reader is told of an answer that is one page of several:
+// what is not in it may be in the others.
+const NoteOnePage = "the answer is one page of several; give all pages as one document, or what is gone is not seen"
+
+// page notes that more pages follow an input's only document; more is what it says
+// of them: a token, an address, that it is truncated.
+func (e *emitter) page(docs int, more value) {
+	if s := more.scalar(); docs == 1 && s != "" && s != "null" && s != "false" {
+		e.note(NoteOnePage)
+	}
+}
+
 // put hands an item over, or rejects it. An error is the sink's or the context's.
 func (e *emitter) put(it item, at picket.Position) error {
 	r, reason := it.record()

@@ -23,6 +23,8 @@ func Route53Export(ctx context.Context, r io.Reader, opt decode.Options, acct pi
 		if z := route53Zone(doc); z != "" && opt.Origin == "" {
 			zone = z
 		}
+		e.page(len(docs), doc.get("IsTruncated"))
+		e.page(len(docs), doc.get("NextToken")) // of the aws command with --max-items
 		if err := e.route53(doc, zone); err != nil {
 			return err
 		}
