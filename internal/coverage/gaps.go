@@ -235,8 +235,9 @@ func sideRate(side []int64) (float64, bool) {
 	return max(-math.Log(1-k/n), float64(percentile(side, 10))/2), true
 }
 
-// pastRate is how many queries earlier weeks had in the hours of a run, at the
-// same hours of the week. It is not known when there is less than a week.
+// pastRate is how many queries there were earlier in the hours of a run: at the
+// same hours of the week or, where there is less than a week, of the day. It is
+// not known when there is less than that.
 func (v *view) pastRate(s *series, a, b int) (total float64, known bool) {
 	for i := a; i < b; {
 		h := v.time(i).Unix() / 3600
@@ -244,7 +245,10 @@ func (v *view) pastRate(s *series, a, b int) (total float64, known bool) {
 		for j < b && v.time(j).Unix()/3600 == h {
 			j++
 		}
-		mean, ok := v.weekly(s, h)
+		mean, ok := v.earlier(s, h, week)
+		if !ok {
+			mean, ok = v.earlier(s, h, 24*time.Hour)
+		}
 		if !ok {
 			return 0, false
 		}
@@ -254,12 +258,10 @@ func (v *view) pastRate(s *series, a, b int) (total float64, known bool) {
 	return total, true
 }
 
-// weekly is the mean of an hour in the weeks before the range.
-func (v *view) weekly(s *series, hour int64) (mean float64, ok bool) {
-	const perWeek = int64(week / time.Hour)
-	first := v.from.Unix() / 3600
-	n := 0
-	for h := hour - perWeek; v.oldest != 0 && h >= v.oldest; h -= perWeek {
+// earlier is the mean of an hour before the range, every so often.
+func (v *view) earlier(s *series, hour int64, every time.Duration) (mean float64, ok bool) {
+	back, first, n := int64(every/time.Hour), v.from.Unix()/3600, 0
+	for h := hour - back; v.oldest != 0 && h >= v.oldest; h -= back {
 		if h < first {
 			mean += float64(s.hours[h])
 			n++

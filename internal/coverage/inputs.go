@@ -1,7 +1,6 @@
 package coverage
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -135,13 +134,16 @@ func percentile(list []int64, p int) int64 {
 	return sorted[(len(sorted)-1)*p/100]
 }
 
-// inputProblems are those of inputs by themselves.
-func (v *view) inputProblems() []picket.CoverageProblem {
-	var list []picket.CoverageProblem
-	for i := range v.setup.Inputs {
-		in := v.inputs[v.setup.Inputs[i].Name]
+// inputProblems are those of inputs by themselves; when only one zone is asked
+// for, of those that its cells name.
+func (a *analysis) inputProblems() {
+	for i := range a.setup.Inputs {
+		in := a.inputs[a.setup.Inputs[i].Name]
+		if a.only != "" && !slices.ContainsFunc(a.cells, func(c picket.CoverageCell) bool { return slices.Contains(c.Inputs, in.Name) }) {
+			continue
+		}
 		add := func(code, format string, args ...any) {
-			list = append(list, picket.CoverageProblem{Code: code, Server: in.Server, Input: in.Name, Text: fmt.Sprintf(format, args...)})
+			a.problem(picket.CoverageProblem{Code: code, Server: in.Server, Input: in.Name}, format, args...)
 		}
 		if in.status.Error != "" {
 			add("input-error", "Input %s has failed: %s.", in.Name, strings.TrimSuffix(in.status.Error, "."))
@@ -163,7 +165,6 @@ func (v *view) inputProblems() []picket.CoverageProblem {
 			add("loss", "Input %s has rejected %d of %d records that could not be read.", in.Name, in.rejected, all)
 		}
 	}
-	return list
 }
 
 // and joins words as a sentence does.

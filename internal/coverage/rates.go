@@ -103,7 +103,7 @@ func (v *view) byHistory(_ key, s *series, hours []rangeHour) *rate {
 	}
 	r := &rate{basis: "history by hour of week", hours: make([]float64, len(hours))}
 	for i, h := range hours {
-		mean, ok := v.weekly(s, h.hour)
+		mean, ok := v.earlier(s, h.hour, week)
 		if !ok {
 			return nil
 		}

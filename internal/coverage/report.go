@@ -115,7 +115,7 @@ func (r *Reporter) analyse(v *view, zone string) *analysis {
 	}
 	a.inputCells()
 	a.serverProblems()
-	a.problems = append(a.problems, v.inputProblems()...)
+	a.inputProblems()
 	a.notRunning()
 	a.lagging()
 	a.retain()

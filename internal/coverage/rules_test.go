@@ -321,6 +321,45 @@ func TestBurstsAreNoGaps(t *testing.T) {
 	}
 }
 
+// TestOfficeHours: a zone that nobody asks at night is quiet then, not broken.
+func TestOfficeHours(t *testing.T) {
+	for _, servers := range [][]float64{{20}, {20, 15}} {
+		w := clean(2, 4, servers...)
+		for k := range w.activity {
+			if h := k.Start.Hour(); h < 7 || h >= 19 {
+				delete(w.activity, k)
+			}
+		}
+		checkProblems(t, report(t, w, time.Time{}))
+	}
+}
+
+// BenchmarkCoverage is a report on a day of fifty zones at four servers.
+func BenchmarkCoverage(b *testing.B) {
+	zones := map[string]float64{}
+	for i := range 50 {
+		zones[fmt.Sprintf("z%d.example.", i)] = 0.1 * float64(i)
+	}
+	var feeds []feed
+	for i := range 4 {
+		feeds = append(feeds, feed{input: fmt.Sprintf("in%d", i), server: fmt.Sprintf("ns%d.example.com.", i), addr: fmt.Sprintf("192.0.2.%d", i), zones: zones})
+	}
+	w := newWorld(1, 2, feeds...)
+	for z := range zones {
+		w.zone(z)
+	}
+	r := w.reporter()
+	for b.Loop() { // without what the made store takes
+		b.StopTimer()
+		v, err := r.load(b.Context(), at(19, 18, 0), at(20, 18, 0))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		r.analyse(v, "")
+	}
+}
+
 func TestCouldSee(t *testing.T) {
 	w := three(func(l []feed) { l[1].gaps = [][2]time.Time{{at(19, 2, 10), at(19, 2, 20)}} })
 	first := w.setup
