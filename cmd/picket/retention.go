@@ -58,6 +58,11 @@ func (d *daemon) keepStore(ctx context.Context) {
 	for _, s := range sealed {
 		d.log.Info("sealed", "segment", s.Path)
 	}
+	if err := d.store.CompactSightings(ctx); err != nil && ctx.Err() == nil {
+		d.log.Error("compact sightings", "error", err)
+	}
+	hourly := now.Truncate(time.Hour) != d.expired
+	d.expired = now.Truncate(time.Hour)
 	for _, k := range d.cfg.Retention.kinds() {
 		if k.keep == 0 {
 			continue
@@ -66,7 +71,10 @@ func (d *daemon) keepStore(ctx context.Context) {
 		if _, err := d.store.Retain(ctx, k.kind, old); err != nil && ctx.Err() == nil {
 			d.log.Error("apply retention", "error", err)
 		}
-		if _, err := d.store.Expire(ctx, k.kind, old.Truncate(time.Hour)); err != nil && ctx.Err() == nil {
+		if !hourly {
+			continue
+		}
+		if _, err := d.store.Expire(ctx, k.kind, old); err != nil && ctx.Err() == nil {
 			d.log.Error("apply retention", "error", err)
 		}
 	}

@@ -69,10 +69,30 @@ func (s *Store) importSightings(ctx context.Context, next func() ([]picket.Sight
 // enterImport merges an import's runs into one, which then counts.
 func (s *Store) enterImport(ctx context.Context, runs []sightingRun) error {
 	if len(runs) == 1 {
-		return s.write(ctx, func(ctx context.Context, c *sql.Conn) error { return enterRun(ctx, c, runs[0], nil) })
+		return s.swap(ctx, func(ctx context.Context, c *sql.Conn) error { return enterRun(ctx, c, runs[0], nil) })
 	}
-	_, err := s.replaceRuns(ctx, runs, "")
-	return err
+	// Sorted only: what is the same in several of them is joined by the next merge,
+	// and until then by those who ask.
+	run, err := s.buildRun(ctx, func(ctx context.Context, c *sql.Conn, table string) error {
+		return mergeInto(ctx, c, runs, "", func(from string) error {
+			_, err := c.ExecContext(ctx, `INSERT INTO `+table+` `+from+` ORDER BY key`)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.step("sightings merged"); err != nil {
+		return err
+	}
+	return s.swap(ctx, func(ctx context.Context, c *sql.Conn) error {
+		for _, r := range runs {
+			if _, err := c.ExecContext(ctx, `DROP TABLE `+r.table()); err != nil {
+				return err
+			}
+		}
+		return enterRun(ctx, c, run, nil)
+	})
 }
 
 // sightingImport cuts an import into sorted runs.

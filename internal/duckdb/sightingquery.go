@@ -22,6 +22,12 @@ func (s *Store) Sightings(ctx context.Context, f picket.SightingFilter) (list []
 		f.Limit = 1000
 	}
 	q := newSightingQuery(&f)
+	if list, ok, err := s.lookupSightings(ctx, q, &f); ok || err != nil {
+		if err != nil {
+			return nil, fmt.Errorf("sightings: %w", s.closed(err))
+		}
+		return list, nil
+	}
 	rest, skip := ` ORDER BY last DESC, name, type, data, detail`, max(f.Offset, 0)
 	if q.only == nil {
 		rest += ` LIMIT ` + strconv.Itoa(f.Limit) + ` OFFSET ` + strconv.Itoa(skip)
@@ -88,34 +94,59 @@ func (s *Store) readSightings(ctx context.Context, q *sightingQuery, rest string
 	return nil
 }
 
+// lookupSightings returns the sightings of one name, if that is all that is asked for.
+func (s *Store) lookupSightings(ctx context.Context, q *sightingQuery, f *picket.SightingFilter) (list []picket.Sighting, ok bool, err error) {
+	if q.exact == "" || q.nothing {
+		return nil, false, nil
+	}
+	rows, ok, err := s.lookup(ctx, q)
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	all := joinRows(rows, f)
+	all = all[min(max(f.Offset, 0), len(all)):]
+	all = all[:min(f.Limit, len(all))]
+	for i := range all {
+		v, err := s.sighting(ctx, &all[i])
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, v)
+	}
+	return list, true, nil
+}
+
 // scanSighting reads a row of sightingQuery.sql.
 func (s *Store) scanSighting(ctx context.Context, r *sql.Rows) (v picket.Sighting, err error) {
-	var data, bailiwick, detail, sources string
-	var first, last, zoneFirst, zoneLast int64
-	if err := r.Scan(&v.Name, &v.Type, &data, &bailiwick, &detail, &sources, &first, &last, &zoneFirst, &zoneLast, &v.Count); err != nil {
+	var j joined
+	var sources string
+	if err := r.Scan(&j.name, &j.rrtype, &j.data, &j.bailiwick, &j.detail, &sources, &j.first, &j.last, &j.zoneFirst, &j.zoneLast, &j.count); err != nil {
 		return v, err
 	}
-	if data != "" {
-		v.Data = []string{data}
+	for id := range strings.SplitSeq(sources, ",") {
+		n, err := strconv.ParseUint(id, 10, 32)
+		if err != nil {
+			return v, fmt.Errorf("source of sighting of %s: %w", j.name, err)
+		}
+		j.sources = append(j.sources, uint32(n))
 	}
-	v.Bailiwick = bailiwick
-	v.FirstSeen, v.LastSeen, v.ZoneFirst, v.ZoneLast = fromSeconds(first), fromSeconds(last), fromSeconds(zoneFirst), fromSeconds(zoneLast)
-	if detail != "" {
+	return s.sighting(ctx, &j)
+}
+
+func (s *Store) sighting(ctx context.Context, j *joined) (v picket.Sighting, err error) {
+	v = picket.Sighting{Name: j.name, Type: j.rrtype, Bailiwick: j.bailiwick, Count: j.count, FirstSeen: fromSeconds(j.first), LastSeen: fromSeconds(j.last),
+		ZoneFirst: fromSeconds(j.zoneFirst), ZoneLast: fromSeconds(j.zoneLast)}
+	if j.data != "" {
+		v.Data = []string{j.data}
+	}
+	if j.detail != "" {
 		var d sightingDetail
-		if err := json.Unmarshal([]byte(detail), &d); err != nil {
+		if err := json.Unmarshal([]byte(j.detail), &d); err != nil {
 			return v, fmt.Errorf("detail of sighting of %s: %w", v.Name, err)
 		}
 		v.Issuer, v.Serial, v.Logged = d.Issuer, d.Serial, fromSeconds(d.Logged)
 	}
-	var ids []uint32
-	for id := range strings.SplitSeq(sources, ",") {
-		n, err := strconv.ParseUint(id, 10, 32)
-		if err != nil {
-			return v, fmt.Errorf("source of sighting of %s: %w", v.Name, err)
-		}
-		ids = append(ids, uint32(n))
-	}
-	list, err := s.sourcesOf(ctx, ids)
+	list, err := s.sourcesOf(ctx, j.sources)
 	if err != nil {
 		return v, err
 	}
@@ -148,6 +179,10 @@ type sightingQuery struct {
 	args          []any // of where
 	counting      bool
 	nothing       bool // selects nothing at all
+	// exact, when not empty, is the one name that is asked for, with its key, and
+	// nothing that joinRows cannot select by.
+	exact string
+	key   uint64
 	// only, when not nil, is what SQL cannot say: it is asked of every row.
 	only func(*picket.Sighting) bool
 }
@@ -160,6 +195,9 @@ func newSightingQuery(f *picket.SightingFilter) *sightingQuery {
 	}
 	if f.Type != "" && !strings.EqualFold(f.Type, "ANY") {
 		q.and(`type = ?`, strings.ToUpper(text(f.Type)))
+	}
+	if f.Data != "" || f.Net.IsValid() {
+		defer func() { q.exact = "" }()
 	}
 	if f.Data != "" {
 		q.data(&k, text(f.Data), f.DataBelow)
@@ -179,8 +217,8 @@ func newSightingQuery(f *picket.SightingFilter) *sightingQuery {
 	default:
 		q.nothing = true
 	}
-	q.fence("first", f.FirstAfter, f.FirstBefore)
-	q.fence("last", f.LastAfter, f.LastBefore)
+	q.fence("first", fence{f.FirstAfter, f.FirstBefore})
+	q.fence("last", fence{f.LastAfter, f.LastBefore})
 	return q
 }
 
@@ -191,7 +229,8 @@ func (q *sightingQuery) and(cond string, args ...any) {
 
 func (q *sightingQuery) name(k *nameKeyer, name string, below bool) {
 	if !below {
-		q.and(`key = ` + number(k.key(name)))
+		q.exact, q.key = name, k.key(name)
+		q.and(`key = ` + number(q.key))
 		q.and(`name = ?`, name)
 		return
 	}
@@ -274,22 +313,36 @@ func (q *sightingQuery) net(p netip.Prefix) {
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// fence selects by the first or the last time, both ends included. What is not
-// known is on neither side.
-func (q *sightingQuery) fence(column string, after, before time.Time) {
-	if after.IsZero() && before.IsZero() {
-		return
-	}
-	q.having = append(q.having, column+` > 0`)
-	if !after.IsZero() {
-		from := after
-		if from.Nanosecond() > 0 {
-			from = from.Add(time.Second) // stored times are whole seconds
+// fence is a span of time, both ends included; a zero end is open.
+type fence struct{ after, before time.Time }
+
+// within reports whether a stored time is. What is not known is only within a
+// fence without ends.
+func within(sec int64, f fence) bool {
+	lo, hi, ok := f.seconds()
+	return !ok || sec > 0 && sec >= lo && sec <= hi
+}
+
+// seconds returns the span in whole seconds, which stored times are; ok is false
+// when it has no ends.
+func (f fence) seconds() (lo, hi int64, ok bool) {
+	lo, hi = 1, math.MaxInt64
+	if !f.after.IsZero() {
+		lo = max(lo, f.after.Unix())
+		if f.after.Nanosecond() > 0 {
+			lo++
 		}
-		q.having = append(q.having, column+` >= `+strconv.FormatInt(from.Unix(), 10))
 	}
-	if !before.IsZero() {
-		q.having = append(q.having, column+` <= `+strconv.FormatInt(before.Unix(), 10))
+	if !f.before.IsZero() {
+		hi = f.before.Unix()
+	}
+	return lo, hi, !f.after.IsZero() || !f.before.IsZero()
+}
+
+// fence selects by the first or the last time.
+func (q *sightingQuery) fence(column string, f fence) {
+	if lo, hi, ok := f.seconds(); ok {
+		q.having = append(q.having, fmt.Sprintf(`%s BETWEEN %d AND %d`, column, lo, hi))
 	}
 }
 

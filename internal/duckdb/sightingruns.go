@@ -166,7 +166,7 @@ func (s *Store) moveRecent(ctx context.Context) (bool, error) {
 	if err := s.step("sightings built"); err != nil {
 		return false, err
 	}
-	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
+	err = s.swap(ctx, func(ctx context.Context, c *sql.Conn) error {
 		if _, err := c.ExecContext(ctx, `DELETE FROM sightings_recent WHERE `+where); err != nil {
 			return err
 		}
@@ -197,9 +197,9 @@ func (s *Store) mergeRuns(ctx context.Context) (bool, error) {
 }
 
 // replaceRuns makes one run of several. where, when not empty, leaves rows out.
-func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string) (sightingRun, error) {
+func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string, also ...func(context.Context, *sql.Conn, sightingRun) error) (sightingRun, error) {
 	run, err := s.buildRun(ctx, func(ctx context.Context, c *sql.Conn, table string) error {
-		return mergeInto(ctx, c, table, old, where)
+		return mergeInto(ctx, c, old, where, func(from string) error { return fillRun(ctx, c, table, from) })
 	})
 	if err != nil {
 		return run, err
@@ -207,7 +207,7 @@ func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string
 	if err := s.step("sightings merged"); err != nil {
 		return run, err
 	}
-	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error { return enterRun(ctx, c, run, old) })
+	err = s.swap(ctx, func(ctx context.Context, c *sql.Conn) error { return enterRun(ctx, c, run, old) })
 	if err != nil {
 		return run, err
 	}
@@ -243,8 +243,9 @@ func fillRun(ctx context.Context, c *sql.Conn, table, from string) error {
 	return err
 }
 
-// mergeInto fills a table from runs, by ranges of keys, so that a range fits into memory.
-func mergeInto(ctx context.Context, c *sql.Conn, table string, old []sightingRun, filter string) error {
+// mergeInto calls fill for one range of keys after the other, which fits into
+// memory, with a statement that selects the runs' rows in it.
+func mergeInto(ctx context.Context, c *sql.Conn, old []sightingRun, filter string, fill func(from string) error) error {
 	var rows int64
 	var all []string
 	for _, r := range old {
@@ -264,7 +265,7 @@ func mergeInto(ctx context.Context, c *sql.Conn, table string, old []sightingRun
 		if filter != "" {
 			where += ` AND ` + filter
 		}
-		if err := fillRun(ctx, c, table, `SELECT * FROM (`+from+`)`+where); err != nil {
+		if err := fill(`SELECT * FROM (` + from + `)` + where); err != nil {
 			return err
 		}
 	}
@@ -342,7 +343,8 @@ func (s *Store) retainRuns(ctx context.Context, limit int64) (removed int64, err
 	if err != nil || len(runs) == 0 {
 		return 0, err
 	}
-	old := ` last > 0 AND last < ` + strconv.FormatInt(limit, 10)
+	const nanos = `make_timestamp_ns(least(%s, 9223372036) * 1000000000)`
+	old := ` last > 0 AND last < ` + strconv.FormatInt(limit, 10) + notHeld(KeptSightings, fmt.Sprintf(nanos, "first"), fmt.Sprintf(nanos, "last"))
 	some := make([]string, len(runs))
 	for i, r := range runs {
 		some[i] = `EXISTS (SELECT 1 FROM ` + r.table() + ` WHERE` + old + `)`
@@ -356,7 +358,9 @@ func (s *Store) retainRuns(ctx context.Context, limit int64) (removed int64, err
 			return 0, err
 		}
 	}
-	run, err := s.replaceRuns(ctx, runs[:1], ` NOT (`+old+`)`)
+	run, err := s.replaceRuns(ctx, runs[:1], ` NOT (`+old+`)`, func(ctx context.Context, c *sql.Conn, run sightingRun) error {
+		return s.chainExpired(ctx, c, KeptSightings, utc(limit*1e9), Expired{Rows: runs[0].rows - run.rows})
+	})
 	return runs[0].rows - run.rows, err
 }
 

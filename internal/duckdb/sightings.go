@@ -251,6 +251,7 @@ type sightingState struct {
 	sources map[uint32]sightingSource
 
 	batch int64 // owned by the writer
+	runs  runSet
 
 	compacting sync.Mutex // one CompactSightings, ImportSightings or SightingRetain at a time
 }
