@@ -175,3 +175,29 @@ func TestPastIsBounded(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// BenchmarkPast builds a catalog of a zone of 100,000 names that has had a million others.
+func BenchmarkPast(b *testing.B) {
+	past := &fakePast{living: living("example.com.", "example.com. SOA")}
+	for i := range 100_000 {
+		past.living = append(past.living, [3]string{"example.com.", fmt.Sprintf("host-%d.site%d.example.com.", i, i%50), "A"})
+	}
+	for i := range 1_000_000 {
+		past.past = append(past.past, fmt.Sprintf("old-%d.site%d.example.com.", i, i%50))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		builder := NewBuilder()
+		if _, err := builder.AddPast(b.Context(), past, now); err != nil {
+			b.Fatal(err)
+		}
+		c := New(Config{})
+		if err := c.Replace(builder); err != nil {
+			b.Fatal(err)
+		}
+		if st := c.Stats(); st.Retired != 1_000_000 || st.Live != 100_001 {
+			b.Fatalf("%+v", st)
+		}
+		b.ReportMetric(float64(c.Stats().Bytes)/1e6, "MB-table")
+	}
+}
