@@ -265,6 +265,36 @@ func TestChangesAndNames(t *testing.T) {
 	}
 }
 
+// TestDaemonKnowsThePast starts the daemon on a data directory with a past: the zone
+// is watched, its retired names count, and the commands ask the daemon.
+func TestDaemonKnowsThePast(t *testing.T) {
+	c := newChild(t, "")
+	at := time.Now().AddDate(0, -1, 0)
+	record := func(name string) picket.Record {
+		return picket.Record{Zone: "example.com.", Name: name, Type: "A", Class: "IN", TTL: 300, Data: "192.0.2.1"}
+	}
+	r := newRecorder(t, c.path("data"))
+	r.whole("example.com.", at, []picket.Record{record("example.com."), record("www.example.com."), record("old.example.com."), record("older.example.com.")})
+	r.whole("example.com.", at.Add(time.Hour), []picket.Record{record("example.com."), record("www.example.com.")})
+	r.close()
+	c.start()
+	text, err := c.get("/api/watched")
+	if err != nil || !strings.Contains(text, `"name":"example.com.","inferred":false`) || !strings.Contains(text, `"live":2,"retired":2}`) {
+		t.Errorf("watched: %v %s", err, text)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"changes", "-c", c.config()}, nil, &out, &errs); code != exitOK || strings.Count(out.String(), "192.0.2.1 -> (none)") != 2 {
+		t.Errorf("changes: exit %d: %s%s", code, out.String(), errs.String())
+	}
+	if page, err := c.get("/changes?zone=example.com"); err != nil || !strings.Contains(page, "/names?name=older.example.com.") {
+		t.Errorf("page: %v %s", err, page)
+	}
+	if page, err := c.get("/names?name=older.example.com"); err != nil || !strings.Contains(page, "Gone: the last record went") {
+		t.Errorf("page: %v %s", err, page)
+	}
+	c.stop()
+}
+
 func TestCells(t *testing.T) {
 	for text, want := range map[string]string{"": "-", "a b": "a b", "\x1b[31m\u202e\xff": `\027[31m\226\128\174\255`, `\000.example.`: `\000.example.`,
 		strings.Repeat("x", 100): strings.Repeat("x", 72) + "..."} {
