@@ -21,7 +21,7 @@ const configDoc = "../../docs/config.md"
 // TestConfigDoc holds docs/config.md against the comments of the config structs,
 // from which it is made: go test ./cmd/picket -run ConfigDoc -update
 func TestConfigDoc(t *testing.T) {
-	want, err := renderConfigDoc("config.go", "config_inputs.go", "privacy.go", "config_transfer.go")
+	want, err := renderConfigDoc("config.go", "config_inputs.go", "config_servers.go", "privacy.go", "config_transfer.go", "answers.go")
 	if err != nil {
 		t.Fatal(err)
 	}

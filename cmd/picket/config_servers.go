@@ -32,8 +32,9 @@ type serverConfig struct {
 
 // counterConfig says where a name server tells how many queries it has answered.
 type counterConfig struct {
-	// URL of the counters, or path of a file that something refreshes.
-	URL  string `yaml:"url"`
+	// URL of the counters; or file.
+	URL string `yaml:"url"`
+	// Path of a file that something refreshes; or url.
 	File string `yaml:"file"`
 	// Form of the counters: bind-json (statistics channel), prometheus, or nsd
 	// (nsd-control stats, NAME=VALUE lines).
