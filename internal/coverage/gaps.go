@@ -90,13 +90,8 @@ func (v *view) bounds(k key, s *series) {
 	if end := v.now.Add(-max(lag, leastLag)); end.Before(v.to) {
 		s.end = v.at(end)
 	}
-	first := slices.IndexFunc(s.steps, func(n int64) bool { return n > 0 })
-	switch {
-	case first < 0:
-	case first < s.start:
-		s.start = first // sent although it was not yet expected
-	case s.before == 0 && len(v.setups) == 0:
-		s.start = first // nobody knows since when
+	if first := slices.IndexFunc(s.steps, func(n int64) bool { return n > 0 }); first > s.start && s.before == 0 && len(v.setups) == 0 {
+		s.start = first // nobody knows since when it is to be there
 	}
 }
 

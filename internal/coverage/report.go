@@ -42,6 +42,7 @@ type Options struct {
 // functions in its Options are.
 type Reporter struct {
 	opt   Options
+	past  *past
 	fixed *picket.Setup // that holds whatever was noted; nil outside CouldSee
 }
 
@@ -52,7 +53,7 @@ func New(opt Options) *Reporter {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Reporter{opt: opt}
+	return &Reporter{opt: opt, past: &past{}}
 }
 
 // Coverage implements picket.CoverageReporter.

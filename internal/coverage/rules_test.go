@@ -321,6 +321,17 @@ func TestBurstsAreNoGaps(t *testing.T) {
 	}
 }
 
+// TestOldLogs: what was read in from before Picket was there is not judged.
+func TestOldLogs(t *testing.T) {
+	w := three(func(l []feed) {
+		for i := range l {
+			l[i].gaps = [][2]time.Time{{at(20, 2, 0), at(20, 9, 0)}}
+		}
+	})
+	w.setup.Time, w.uptimes = at(20, 9, 0), []picket.Uptime{{From: at(20, 9, 0), To: w.now}}
+	checkProblems(t, report(t, w, time.Time{}))
+}
+
 // TestOfficeHours: a zone that nobody asks at night is quiet then, not broken.
 func TestOfficeHours(t *testing.T) {
 	for _, servers := range [][]float64{{20}, {20, 15}} {

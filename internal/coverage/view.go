@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -94,7 +95,7 @@ func (r *Reporter) load(ctx context.Context, from, to time.Time) (*view, error) 
 		return nil, err
 	}
 	v.downtimes(runs)
-	list, err := store.Activity(ctx, from.Add(-history).Truncate(time.Hour), to, time.Hour)
+	list, err := r.past.hours(ctx, store, from.Truncate(time.Hour), v.now)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +120,32 @@ func (r *Reporter) load(ctx context.Context, from, to time.Time) (*view, error) 
 		v.counts[c.Server][c.Start.Unix()/3600] += c.Queries
 	}
 	return v, nil
+}
+
+// past keeps the history that was read last: it is long, it is the same for all
+// ranges that begin in one hour, and the daemon asks every minute.
+type past struct {
+	mu     sync.Mutex
+	before time.Time
+	read   time.Time
+	list   []picket.Activity
+}
+
+// pastKept is how long late telemetry may be left out of the history.
+const pastKept = 10 * time.Minute
+
+// hours returns the hours of the history before a time; they are not to be changed.
+func (p *past) hours(ctx context.Context, store picket.CoverageStore, before, now time.Time) ([]picket.Activity, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age := now.Sub(p.read); p.before.Equal(before) && age >= 0 && age < pastKept {
+		return p.list, nil
+	}
+	list, err := store.Activity(ctx, before.Add(-history), before, time.Hour)
+	if err == nil {
+		p.before, p.read, p.list = before, now, list
+	}
+	return list, err
 }
 
 // index makes servers, addresses and inputs to be found.
@@ -246,26 +273,26 @@ func (v *view) watches(zone string) bool {
 	return slices.ContainsFunc(v.setup.Zones, func(z picket.SetupZone) bool { return z.Name == zone })
 }
 
+// addHour counts an hour of the history.
 func (v *view) addHour(a *picket.Activity) {
 	h := a.Start.Unix() / 3600
-	past := a.Start.Before(v.from.Truncate(time.Hour))
-	if past && (v.oldest == 0 || h < v.oldest) {
+	if v.oldest == 0 || h < v.oldest {
 		v.oldest = h
 	}
 	v.both(a, func(s *series) {
 		s.hours[h] += a.Count
+		s.before += a.Count
 		s.inputs[a.Input] = true
-		if past {
-			s.before += a.Count
-		}
 	})
 }
 
+// addStep counts a step of the range.
 func (v *view) addStep(a *picket.Activity) {
 	i := int(a.Start.Sub(v.from) / v.step)
 	i = min(max(i, 0), v.n-1)
 	v.both(a, func(s *series) {
 		s.steps[i] += a.Count
+		s.hours[a.Start.Unix()/3600] += a.Count
 		s.seen += a.Count
 		s.inputs[a.Input] = true
 	})
