@@ -95,11 +95,12 @@ type retentionConfig struct {
 	// How long signals are kept. Left out, as events says.
 	Signals time.Duration `yaml:"signals"`
 	// How long sightings of passive DNS are kept, from when something was last seen.
-	Sightings time.Duration `yaml:"sightings" default:"0"`
+	// Left out, for ever, as of the two keys below.
+	Sightings time.Duration `yaml:"sightings"`
 	// How long changes of zones are kept, and records that are there no more, from when they ended.
-	Changes time.Duration `yaml:"changes" default:"0"`
+	Changes time.Duration `yaml:"changes"`
 	// How long findings are kept, from when they were last seen; open ones stay.
-	Findings time.Duration `yaml:"findings" default:"0"`
+	Findings time.Duration `yaml:"findings"`
 	// How long rejected records are kept.
 	Quarantine time.Duration `yaml:"quarantine" default:"2160h"`
 	// How long idempotency keys of pushed requests and names of objects taken are

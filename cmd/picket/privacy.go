@@ -121,6 +121,14 @@ func (p *privacy) mapIntake(h *intake.House) {
 	}
 }
 
+// mapQueries returns a sink that replaces addresses on the way to another.
+func (p *privacy) mapQueries(to picket.QuerySink) picket.QuerySink {
+	if !p.cfg.Pseudonymise {
+		return to
+	}
+	return &pseudonymousQueries{mapper: p.mapper, to: to}
+}
+
 // pseudonymousQueries replaces addresses on the way to a sink, for scan.
 type pseudonymousQueries struct {
 	mapper *pseudonym.Mapper

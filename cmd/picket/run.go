@@ -70,6 +70,7 @@ type daemon struct {
 	serials serialWatch
 	console *web.Console
 	server  *http.Server
+	expired time.Time // the hour in which old rows were last removed; upkeep's
 }
 
 // runDaemon starts everything, waits for ctx and stops in order.

@@ -27,6 +27,7 @@ type scanOptions struct {
 	output            string
 	withoutSignatures bool
 	history           string
+	pseudonymise      string
 }
 
 func scanCommand(std streams) *cobra.Command {
@@ -47,6 +48,7 @@ standard error. It exits 0 when all inputs were read, 1 when any could not be
 	opt.know.flags(f)
 	opt.read.flags(f)
 	f.StringVar(&opt.history, "history", "", "data directory whose recorded zones and passive DNS say which names are live and which retired")
+	f.StringVar(&opt.pseudonymise, "pseudonymise", "", "file with a key (picket privacy key): replace client addresses by pseudonyms, as the daemon does with privacy.pseudonymise")
 	f.StringVarP(&opt.output, "output", "o", "table", "output: table or ndjson")
 	f.BoolVar(&opt.withoutSignatures, "without-signatures", false, "switch every tool-specific pattern off")
 	return cmd
@@ -73,18 +75,24 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 			return err
 		}
 	}
+	p, err := openPrivacy(config{Privacy: privacyConfig{Pseudonymise: opt.pseudonymise != "", KeyFile: opt.pseudonymise}})
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	p.mapRoles(know)
 	out := &findingPrinter{w: std.out, ndjson: opt.output == "ndjson"}
 	rec := newRecognizer(know, recognizerOptions{WithoutSignatures: opt.withoutSignatures, Sink: out,
 		OnError: func(err error) { fmt.Fprintf(std.err, "scan: %v\n", err) }})
 	failed := false
 	levels := ""
 	for _, name := range files {
-		format, err := scanFile(ctx, std, opt.read.format, qopt, name, rec)
+		format, err := scanFile(ctx, std, opt.read.format, qopt, name, rec, p)
 		if err != nil {
 			failed = true
 			fmt.Fprintf(std.err, "scan: %v\n", err)
 		}
 		levels += format.Levels
+		out.cover(statementOf(rec.Notes(levels)))
 	}
 	out.hold()
 	if err := rec.Close(); err != nil {
@@ -100,7 +108,7 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	return nil
 }
 
-func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer) (input.Format, error) {
+func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer, p *privacy) (input.Format, error) {
 	r, size, shut, err := openInput(name, std.in)
 	if err != nil {
 		return input.Format{}, err
@@ -109,7 +117,7 @@ func scanFile(ctx context.Context, std streams, format string, opt decode.Option
 	bar := startProgress(std.err, name, size)
 	acct := input.NewCounter()
 	feed := rec.Feed()
-	used, err := input.DecodeQueries(ctx, bar.reader(r), format, opt, acct, feed)
+	used, err := input.DecodeQueries(ctx, bar.reader(r), format, opt, acct, p.mapQueries(feed))
 	feed.Flush()
 	bar.stop()
 	s := acct.Snapshot()
@@ -187,6 +195,7 @@ type findingPrinter struct {
 	ndjson  bool
 	held    []*picket.Finding
 	holding bool
+	covered string // what findings say of coverage
 	count   int
 	err     error
 }
@@ -199,12 +208,22 @@ func (p *findingPrinter) Finding(f *picket.Finding, closed bool) error {
 		return nil
 	}
 	p.count++
+	if f.Coverage == "" {
+		f.Coverage = p.covered
+	}
 	if p.holding || !p.ndjson {
 		p.held = append(p.held, f)
 		return nil
 	}
 	p.print(f)
 	return p.err
+}
+
+// cover says what is watched from now on.
+func (p *findingPrinter) cover(statement string) {
+	p.mu.Lock()
+	p.covered = statement
+	p.mu.Unlock()
 }
 
 // hold keeps what comes from now on until release, to print it in order.

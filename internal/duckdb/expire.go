@@ -21,6 +21,8 @@ type rowTable struct {
 var rowTables = [...]rowTable{
 	{kind: KeptSightings, table: "events", first: eventTime, last: eventTime, when: `kind = 'sighting' AND NOT ` + uncommitted},
 	{kind: KeptChanges, table: "events", first: eventTime, last: eventTime, when: `kind = 'record' AND NOT ` + uncommitted},
+	{kind: KeptChanges, table: "record_lives", first: "since", last: "coalesce(until, since)", when: `until IS NOT NULL`},
+	{kind: KeptChanges, table: "record_changes", first: "time", last: "time"},
 	{kind: KeptFindings, table: "findings", first: "first_seen", last: "last_seen", when: `NOT open`},
 	{kind: KeptQuarantine, table: "quarantine", first: "time", last: "time"},
 	{kind: KeptMarks, table: "input_marks", first: "time", last: "time"},
@@ -69,12 +71,13 @@ func (s *Store) Expire(ctx context.Context, kind string, olderThan time.Time) (x
 			}
 			x.Held += n
 		}
-		if x.Rows == 0 {
-			return nil
-		}
-		_, err := s.chain(ctx, c, LedgerRowsRemoved, expiredPayload{Kind: kind, Rows: x.Rows, OlderThan: olderThan.UTC().Format(time.RFC3339Nano), Held: x.Held})
-		return err
+		return s.chainExpired(ctx, c, kind, olderThan, x)
 	})
+	if err == nil && kind == KeptSightings { // those in runs go by a new run, with an entry of their own
+		var n int64
+		n, err = s.SightingRetain(ctx, olderThan)
+		x.Rows += n
+	}
 	if err != nil {
 		return x, fmt.Errorf("remove %s older than %s: %w", kind, olderThan.UTC().Format(time.RFC3339), err)
 	}
@@ -82,6 +85,15 @@ func (s *Store) Expire(ctx context.Context, kind string, olderThan time.Time) (x
 		s.opt.Log.Info("removed old rows", "kind", kind, "rows", x.Rows, "held", x.Held, "older_than", olderThan)
 	}
 	return x, nil
+}
+
+// chainExpired writes into the ledger what was removed, if anything was.
+func (s *Store) chainExpired(ctx context.Context, c *sql.Conn, kind string, olderThan time.Time, x Expired) error {
+	if x.Rows == 0 {
+		return nil
+	}
+	_, err := s.chain(ctx, c, LedgerRowsRemoved, expiredPayload{Kind: kind, Rows: x.Rows, OlderThan: olderThan.UTC().Format(time.RFC3339Nano), Held: x.Held})
+	return err
 }
 
 // KindKept is what is really there of a kind.
@@ -144,6 +156,9 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 			k.reach(utc(first.Int64), utc(last.Int64))
 		}
 	}
+	if err := keptSightings(ctx, tx, &list[at[KeptSightings]]); err != nil {
+		return nil, fmt.Errorf("what is kept of sightings: %w", err)
+	}
 	segments, err := selectSegments(ctx, tx, ` WHERE NOT removed`)
 	if err != nil {
 		return nil, fmt.Errorf("what is kept: %w", err)
@@ -169,6 +184,24 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 		return nil, fmt.Errorf("what was removed: %w", err)
 	}
 	return list, nil
+}
+
+// keptSightings adds the sightings in runs.
+func keptSightings(ctx context.Context, tx *sql.Tx, k *KindKept) error {
+	from, err := sightingTables(ctx, tx)
+	if err != nil {
+		return err
+	}
+	var n, first, last int64
+	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(first) FILTER (first > 0), 0), coalesce(max(last), 0) FROM (`+from+`)`).Scan(&n, &first, &last)
+	if err != nil {
+		return err
+	}
+	k.Rows += n
+	if first > 0 && last > 0 {
+		k.reach(time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC())
+	}
+	return nil
 }
 
 func (k *KindKept) reach(first, last time.Time) {

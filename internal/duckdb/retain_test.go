@@ -346,3 +346,69 @@ func TestEmptySegmentMoves(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 }
+
+// TestExpireSightings: sightings last seen too long ago go, those that a hold is on stay.
+func TestExpireSightings(t *testing.T) {
+	now := day0
+	s := clocked(t, t.TempDir(), &now)
+	var rows []picket.Sighting
+	for i := range 4 {
+		at := day0.Add(time.Duration(i) * 24 * time.Hour)
+		rows = append(rows, picket.Sighting{Name: fmt.Sprintf("d%d.example.", i), Type: "A", Data: []string{"192.0.2.1"}, Count: 1,
+			FirstSeen: at, LastSeen: at, Channel: picket.SightingPassiveDNS})
+	}
+	if err := s.AppendSightings(t.Context(), picket.Origin{}, rows); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PlaceHold(t.Context(), Hold{Kind: KeptSightings, Since: day0.Add(20 * time.Hour), Until: day0.Add(30 * time.Hour), Reason: "r", By: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.Expire(t.Context(), KeptSightings, day0.Add(60*time.Hour))
+	if err != nil || x.Rows != 2 {
+		t.Errorf("%+v, %v", x, err)
+	}
+	kept, err := s.Kept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kept {
+		if k.Kind == KeptSightings && (k.Rows != 2 || !k.Oldest.Equal(day0.Add(24*time.Hour)) || !k.Newest.Equal(day0.Add(72*time.Hour)) || len(k.Removed) != 1 || k.Removed[0].Rows != 2) {
+			t.Errorf("%+v", k)
+		}
+	}
+	verify(t, s)
+}
+
+// TestExpireChanges: lives that have ended and changes go, what is there stays.
+func TestExpireChanges(t *testing.T) {
+	now := day0
+	s := clocked(t, t.TempDir(), &now)
+	observe := func(delivery int64, at time.Time, data string) {
+		t.Helper()
+		rows := []picket.Record{{Zone: "example.", Name: "www.example.", Type: "A", Class: "IN", TTL: 300, Data: data}}
+		origin := picket.Origin{Input: 1, Delivery: delivery}
+		if err := s.AppendRecords(t.Context(), origin, rows); err != nil {
+			t.Fatal(err)
+		}
+		k := &picket.IntakeCommit{Input: 1, Delivery: delivery, Closed: delivery,
+			Records: &picket.RecordObservation{Source: "s", Scope: "example.", Method: picket.MethodFile, Whole: true, Time: at}}
+		if err := s.CommitIntake(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	observe(1, day0, "192.0.2.1")
+	observe(2, day0.Add(time.Hour), "192.0.2.2")
+	if n := count(t, s, "record_lives"); n != 2 {
+		t.Fatalf("%d lives", n)
+	}
+	if x, err := s.Expire(t.Context(), KeptChanges, day0.Add(30*time.Minute)); err != nil || x.Rows > 1 {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if _, err := s.Expire(t.Context(), KeptChanges, day0.Add(2*time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if lives, changes := count(t, s, "record_lives"), count(t, s, "record_changes"); lives != 1 || changes != 0 {
+		t.Errorf("%d lives and %d changes are left, want the one that is there", lives, changes)
+	}
+	verify(t, s)
+}

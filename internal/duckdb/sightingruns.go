@@ -196,7 +196,8 @@ func (s *Store) mergeRuns(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// replaceRuns makes one run of several. where, when not empty, leaves rows out.
+// replaceRuns makes one run of several. where, when not empty, leaves rows out; also
+// is done in the same transaction.
 func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string, also ...func(context.Context, *sql.Conn, sightingRun) error) (sightingRun, error) {
 	run, err := s.buildRun(ctx, func(ctx context.Context, c *sql.Conn, table string) error {
 		return mergeInto(ctx, c, old, where, func(from string) error { return fillRun(ctx, c, table, from) })
@@ -207,7 +208,15 @@ func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string
 	if err := s.step("sightings merged"); err != nil {
 		return run, err
 	}
-	err = s.swap(ctx, func(ctx context.Context, c *sql.Conn) error { return enterRun(ctx, c, run, old) })
+	err = s.swap(ctx, func(ctx context.Context, c *sql.Conn) error {
+		err := enterRun(ctx, c, run, old)
+		for _, f := range also {
+			if err == nil {
+				err = f(ctx, c, run)
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return run, err
 	}
