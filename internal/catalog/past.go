@@ -45,7 +45,8 @@ func (b *Builder) AddPast(ctx context.Context, past picket.ZonePast, now time.Ti
 	return st, b.addLived(ctx, past, now, alive, &st)
 }
 
-// addLived takes the names that have lived, except those that alive holds.
+// addLived takes the names that have lived, except those that alive holds. A name
+// may come twice, what zones say of it first.
 func (b *Builder) addLived(ctx context.Context, past picket.ZonePast, now time.Time, alive *table, st *PastStats) error {
 	limit := b.maxPast
 	if limit == 0 {
@@ -58,9 +59,13 @@ func (b *Builder) addLived(ctx context.Context, past picket.ZonePast, now time.T
 		case err != nil, !tells(name), st.Names >= limit:
 			st.Left++
 			return nil
-		case !last.Before(now), alive.lookup(name) != 0, b.outlives(name, last):
+		case alive.lookup(name) != 0, b.outlives(name, last):
 			st.Alive++
 			return nil
+		case !last.Before(now): // and whatever is said of it later does not count
+			st.Alive++
+			_, _, err := alive.insert(alive.hasher.Name(name), name, 0)
+			return err
 		}
 		st.Names++
 		b.past = append(b.past, byte(len(name)))
