@@ -163,7 +163,7 @@ func (c *could) cell(a *analysis, cell *picket.CoverageCell, sighted bool, durin
 	blindAll, blindOne := true, ""
 	for _, name := range cell.Inputs {
 		in := a.inputs[name]
-		lacks := slices.DeleteFunc(fieldsOf(c.need), func(f string) bool {
+		lacks := slices.DeleteFunc(fieldsOf(c.need, a.zoneKnown(cell.Zone)), func(f string) bool {
 			return !slices.Contains(in.fields.missing(), f) || f == "rcode" && a.zoneKnown(cell.Zone)
 		})
 		if len(lacks) == 0 {

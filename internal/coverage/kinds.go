@@ -163,14 +163,15 @@ func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
 	return v
 }
 
-// fieldsOf are the fields of queries that a detector needs.
-func fieldsOf(n *Needs) []string {
+// fieldsOf are the fields of queries that a detector needs, where the contents of
+// a zone are known or not.
+func fieldsOf(n *Needs, known bool) []string {
 	list := slices.Clone(n.Fields)
 	if strings.Contains(n.Levels, "R") {
 		list = append(list, "rcode")
 	}
 	// The zone's contents tell a detector that can do with them as much.
-	if strings.Contains(n.Levels, "D") && !strings.Contains(n.Levels, "Z") {
+	if strings.Contains(n.Levels, "D") && !(known && strings.Contains(n.Levels, "Z")) {
 		list = append(list, "flags", "response")
 	}
 	slices.Sort(list)
@@ -222,7 +223,7 @@ func (a *analysis) sight(d *Needs) (state string, why []string) {
 		}
 		inputs++
 		missing := in.fields.missing()
-		lacks := slices.DeleteFunc(fieldsOf(d), func(f string) bool { return !slices.Contains(missing, f) })
+		lacks := slices.DeleteFunc(fieldsOf(d, known > 0), func(f string) bool { return !slices.Contains(missing, f) })
 		switch {
 		case len(lacks) == 0:
 			full++

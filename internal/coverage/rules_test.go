@@ -300,6 +300,26 @@ func TestDetectors(t *testing.T) {
 	}
 }
 
+// TestZoneInsteadOfPackets: what a detector sees in denials, it can tell from the
+// zone's contents, too.
+func TestZoneInsteadOfPackets(t *testing.T) {
+	for known, want := range map[bool]string{true: "working", false: "blind"} {
+		w := three(same)
+		for k, a := range w.activity {
+			a.WithFlags, a.WithResponse = 0, 0
+			w.activity[k] = a
+		}
+		r := report(t, w, time.Time{}, func(o *Options) {
+			o.ZoneKnown = func(string) bool { return known }
+			o.Detectors = []Needs{{Name: "nsec-walk", Levels: "QDZ"}}
+			w.setup.Detectors = []string{"nsec-walk"}
+		})
+		if got := r.Detectors[0].State; got != want {
+			t.Errorf("known %v: %s, want %s", known, got, want)
+		}
+	}
+}
+
 // TestBurstsAreNoGaps: scanners come and go, offices close. What is quiet then is
 // no gap, where other servers are just as quiet.
 func TestBurstsAreNoGaps(t *testing.T) {
