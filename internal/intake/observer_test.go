@@ -7,8 +7,8 @@ import (
 	"github.com/picket-dns/picket"
 )
 
-// TestObserve: only what counts is observed, with the input's name.
-func TestObserve(t *testing.T) {
+// TestHouseObserve: only what counts is observed, with the input's name.
+func TestHouseObserve(t *testing.T) {
 	h, d := open(t, newKeeper())
 	var got []int64
 	h.Observe(func(q *picket.Query, input string) {
