@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/duckdb"
@@ -51,30 +49,29 @@ func TestDaemonZoneHistory(t *testing.T) {
 			t.Fatal(resp.Status)
 		}
 	}
-	repo, err := git.PlainInit(c.path("repo"), false)
-	if err != nil {
+	gitIn := func(at time.Time, args ...string) {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", c.path("repo")}, args...)...)
+		date := at.Format(time.RFC3339)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=A. Uthor", "GIT_AUTHOR_EMAIL=a@example.org",
+			"GIT_COMMITTER_NAME=A. Uthor", "GIT_COMMITTER_EMAIL=a@example.org", "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v: %s", args, err, out)
+		}
+	}
+	commit := func(at time.Time, text string) {
+		t.Helper()
+		write("repo/a.zone", text)
+		gitIn(at, "add", "a.zone")
+		gitIn(at, "commit", "-q", "-m", "Move the site\n\nTicket: DNS-17\n")
+	}
+	if err := os.Mkdir(c.path("repo"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	commit := func(at time.Time, files map[string]string) {
-		t.Helper()
-		w, err := repo.Worktree()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, text := range files {
-			write("repo/"+name, text)
-			if _, err := w.Add(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-		who := &object.Signature{Name: "A. Uthor", Email: "a@example.org", When: at}
-		if _, err := w.Commit("Move the site\n\nTicket: DNS-17\n", &git.CommitOptions{Author: who, Committer: who}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	y2024, y2025 := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC), time.Date(2025, 6, 2, 12, 0, 0, 0, time.UTC)
-	commit(y2024, map[string]string{"a.zone": zoneOf(1, "www A 192.0.2.1", "old A 192.0.2.7")})
-	commit(y2025, map[string]string{"a.zone": zoneOf(1, "www A 192.0.2.2")})
+	gitIn(y2024, "init", "-q")
+	commit(y2024, zoneOf(1, "www A 192.0.2.1", "old A 192.0.2.7"))
+	commit(y2025, zoneOf(1, "www A 192.0.2.2"))
 	write("org.zone", zoneOf(1, "www A 192.0.2.1", "old A 192.0.2.7"))
 	write("plan.json", `{"format_version":"1.2","terraform_version":"1.9.0","resource_changes":[{"address":"aws_route53_record.www","type":"aws_route53_record","name":"www",
 		"change":{"actions":["create"],"before":null,"after":{"name":"www.example.org","type":"A","ttl":300,"records":["192.0.2.77"]}}}]}`)
