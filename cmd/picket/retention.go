@@ -48,7 +48,7 @@ func (c *retentionConfig) kinds() []keptFor {
 }
 
 // keepStore seals full hours and days, and removes what is past its retention. What
-// goes by rows goes once an hour: each time is an entry in the ledger.
+// goes by rows goes once an hour, sightings once a day: each time is an entry in the ledger.
 func (d *daemon) keepStore(ctx context.Context) {
 	now := time.Now()
 	sealed, err := d.store.Seal(ctx, now)
@@ -61,8 +61,11 @@ func (d *daemon) keepStore(ctx context.Context) {
 	if err := d.store.CompactSightings(ctx); err != nil && ctx.Err() == nil {
 		d.log.Error("compact sightings", "error", err)
 	}
-	hourly := now.Truncate(time.Hour) != d.expired
-	d.expired = now.Truncate(time.Hour)
+	hour, last := now.Truncate(time.Hour), d.expired
+	hourly := hour != last
+	// Removing sightings writes all that are left anew.
+	daily := hour.Truncate(24*time.Hour) != last.Truncate(24*time.Hour)
+	d.expired = hour
 	for _, k := range d.cfg.Retention.kinds() {
 		if k.keep == 0 {
 			continue
@@ -71,7 +74,7 @@ func (d *daemon) keepStore(ctx context.Context) {
 		if _, err := d.store.Retain(ctx, k.kind, old); err != nil && ctx.Err() == nil {
 			d.log.Error("apply retention", "error", err)
 		}
-		if !hourly {
+		if !hourly || k.kind == duckdb.KeptSightings && !daily {
 			continue
 		}
 		if _, err := d.store.Expire(ctx, k.kind, old); err != nil && ctx.Err() == nil {
