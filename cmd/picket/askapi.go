@@ -19,8 +19,8 @@ import (
 
 // webOptions are what the console and the API answer from. The daemon and the
 // commands that read use the same.
-func webOptions(store *duckdb.Store, watch picket.Watcher) web.Options {
-	return web.Options{Findings: store, Watch: watch, Quarantine: store, History: store, Sightings: store, Version: version()}
+func webOptions(store *duckdb.Store, watch picket.Watcher, coverage picket.CoverageReporter) web.Options {
+	return web.Options{Findings: store, Watch: watch, Quarantine: store, History: store, Sightings: store, Coverage: coverage, Version: version()}
 }
 
 // apiReader reads what the API offers: from the running daemon, over its control
@@ -64,8 +64,8 @@ func openAPI(ctx context.Context, cfg config) (r *apiReader, shut func(), err er
 }
 
 // readerOptions are webOptions where no daemon runs.
-func readerOptions(_ context.Context, cfg config, s *duckdb.Store) (web.Options, error) {
-	return webOptions(s, notRunning{cfg}), nil
+func readerOptions(ctx context.Context, cfg config, s *duckdb.Store) (web.Options, error) {
+	return webOptions(s, notRunning{cfg}, storedReporter(ctx, cfg, s)), nil
 }
 
 // notRunning is the Watcher of a daemon that does not run.

@@ -16,13 +16,16 @@ type findingWriter struct {
 	store   picket.FindingAppender
 	onError func(error)
 	count   func(*picket.Finding)
+	// statement says what is watched; a finding keeps what was said when it was first raised.
+	statement func() string
 
 	mu      sync.Mutex
 	space   sync.Cond // signalled when pending has room or is empty
 	pending map[string]*pendingFinding
-	order   []string // ids in pending, in the order of their first arrival
-	ticket  int64    // of the newest arrival
-	writing int64    // ticket of the oldest finding being written, 0 when none is
+	said    map[string]string // statements of open findings, by id
+	order   []string          // ids in pending, in the order of their first arrival
+	ticket  int64             // of the newest arrival
+	writing int64             // ticket of the oldest finding being written, 0 when none is
 	closing bool
 	wake    chan struct{}
 	done    chan struct{}
@@ -35,14 +38,15 @@ type pendingFinding struct {
 }
 
 // Bounds of a findingWriter: how many findings wait before the detectors are made
-// to, and how many are written at once.
+// to, how many are written at once, and of how many the statement is remembered.
 const (
 	findingsWaiting = 4096
 	findingsAtOnce  = 64
+	findingsSaid    = 100_000
 )
 
-func newFindingWriter(store picket.FindingAppender, count func(*picket.Finding), onError func(error)) *findingWriter {
-	w := &findingWriter{store: store, count: count, onError: onError, pending: map[string]*pendingFinding{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newFindingWriter(store picket.FindingAppender, count func(*picket.Finding), statement func() string, onError func(error)) *findingWriter {
+	w := &findingWriter{store: store, count: count, statement: statement, onError: onError, said: map[string]string{}, pending: map[string]*pendingFinding{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	w.space.L = &w.mu
 	go w.run()
 	return w
@@ -55,6 +59,7 @@ func (w *findingWriter) Finding(f *picket.Finding, closed bool) error {
 	for len(w.pending) >= findingsWaiting && w.pending[f.ID] == nil {
 		w.space.Wait()
 	}
+	w.cover(f, closed)
 	w.ticket++
 	if p := w.pending[f.ID]; p != nil {
 		p.finding, p.closed = f, closed
@@ -65,6 +70,25 @@ func (w *findingWriter) Finding(f *picket.Finding, closed bool) error {
 	w.mu.Unlock()
 	w.signal()
 	return nil
+}
+
+// cover sets what a finding says of coverage. It is called with the lock held.
+func (w *findingWriter) cover(f *picket.Finding, closed bool) {
+	said, known := w.said[f.ID]
+	if !known {
+		if said = f.Coverage; said == "" {
+			said = w.statement()
+		}
+	}
+	f.Coverage = said
+	if closed {
+		delete(w.said, f.ID)
+		return
+	}
+	if !known && len(w.said) >= findingsSaid {
+		clear(w.said)
+	}
+	w.said[f.ID] = said
 }
 
 func (w *findingWriter) signal() {

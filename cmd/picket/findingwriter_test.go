@@ -32,7 +32,7 @@ func (s *slowStore) PutFinding(_ context.Context, f *picket.Finding, open bool) 
 
 func TestFindingWriterKeepsTheNewestState(t *testing.T) {
 	s := &slowStore{last: map[string]int64{}, open: map[string]bool{}}
-	w := newFindingWriter(s, func(*picket.Finding) {}, func(err error) { t.Error(err) })
+	w := newFindingWriter(s, func(*picket.Finding) {}, func() string { return "" }, func(err error) { t.Error(err) })
 	const findings, states = 300, 50
 	for q := range states {
 		for i := range findings {
@@ -58,7 +58,7 @@ func TestFindingWriterKeepsTheNewestState(t *testing.T) {
 
 func TestFindingWriterMakesWait(t *testing.T) {
 	s := &slowStore{last: map[string]int64{}, open: map[string]bool{}}
-	w := newFindingWriter(s, func(*picket.Finding) {}, func(err error) { t.Error(err) })
+	w := newFindingWriter(s, func(*picket.Finding) {}, func() string { return "" }, func(err error) { t.Error(err) })
 	for i := range 3 * findingsWaiting {
 		if err := w.Finding(&picket.Finding{ID: fmt.Sprint(i)}, true); err != nil {
 			t.Fatal(err)
@@ -73,5 +73,45 @@ func TestFindingWriterMakesWait(t *testing.T) {
 	w.Close()
 	if len(s.last) != 3*findingsWaiting {
 		t.Errorf("%d findings stored, want %d", len(s.last), 3*findingsWaiting)
+	}
+}
+
+// coveredStore keeps what findings say of coverage, in order.
+type coveredStore struct {
+	mu   sync.Mutex
+	said map[string]string
+}
+
+func (s *coveredStore) PutFinding(_ context.Context, f *picket.Finding, _ bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said[f.ID] = f.Coverage
+	return nil
+}
+
+func TestFindingKeepsItsFirstStatement(t *testing.T) {
+	s := &coveredStore{said: map[string]string{}}
+	now := "all is watched"
+	w := newFindingWriter(s, func(*picket.Finding) {}, func() string { return now }, func(err error) { t.Error(err) })
+	put := func(id string, closed bool) {
+		t.Helper()
+		if err := w.Finding(&picket.Finding{ID: id}, closed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a", false)
+	now = "ns2 is silent"
+	put("a", false)
+	put("b", false)
+	if err := w.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put("a", true)
+	w.Close()
+	if s.said["a"] != "all is watched" || s.said["b"] != "ns2 is silent" {
+		t.Errorf("statements %q", s.said)
+	}
+	if _, left := w.said["a"]; left || len(w.said) != 1 {
+		t.Errorf("%d statements remembered, want that of the open finding alone", len(w.said))
 	}
 }

@@ -281,15 +281,31 @@ func (s *Store) Close() error {
 		defer s.sealing.Unlock()
 		var err error
 		if !s.readOnly {
-			if _, err = s.wconn.ExecContext(context.Background(), "CHECKPOINT"); err != nil {
-				err = fmt.Errorf("checkpoint: %w", err)
-			}
+			err = s.lastCheckpoint()
 		}
 		if err = errors.Join(err, s.release()); err != nil {
 			s.closeErr = fmt.Errorf("close store %s: %w", s.opt.Dir, err)
 		}
 	})
 	return s.closeErr
+}
+
+// lastCheckpoint folds the log into the file. A transaction that a cancelled caller
+// has left takes a moment to end. Without the checkpoint nothing is lost: the next start
+// reads the log.
+func (s *Store) lastCheckpoint() error {
+	var err error
+	for range 50 {
+		if _, err = s.wconn.ExecContext(context.Background(), "CHECKPOINT"); err == nil {
+			return nil
+		}
+		if !strings.Contains(err.Error(), "transactions active") {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.opt.Log.Warn("the log is not folded into the store: the next start reads it", "reason", err)
+	return nil
 }
 
 // release closes whatever open has opened, the lock last.

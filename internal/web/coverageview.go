@@ -214,7 +214,7 @@ func (c *Console) newProblemView(p picket.CoverageProblem) problemView {
 	if v.Title == "" {
 		v.Title = sentence(p.Code)
 	}
-	for _, a := range []aboutView{{"zone", dnsText(p.Zone), true}, {"name server", dnsText(p.Server), true}, {"input", visible(p.Input), false}} {
+	for _, a := range []aboutView{{"zone", dnsText(p.Zone), true}, {"name server", serverText(p.Server), true}, {"input", visible(p.Input), false}} {
 		if a.Name != "" {
 			v.About = append(v.About, a)
 		}
@@ -243,12 +243,12 @@ func newMatrix(cells []picket.CoverageCell) []matrixView {
 		}
 		n += len(part)
 		for _, s := range part {
-			m.Servers = append(m.Servers, dnsText(s))
+			m.Servers = append(m.Servers, serverText(s))
 		}
 		for _, z := range zones {
 			row := matrixRow{Zone: dnsText(z)}
 			for _, s := range part {
-				row.Cells = append(row.Cells, matrixCell{dnsText(s), at[[2]string{z, s}]})
+				row.Cells = append(row.Cells, matrixCell{serverText(s), at[[2]string{z, s}]})
 			}
 			m.Rows = append(m.Rows, row)
 		}
@@ -258,7 +258,7 @@ func newMatrix(cells []picket.CoverageCell) []matrixView {
 }
 
 func (c *Console) newCellView(x *picket.CoverageCell, i int, from, to time.Time) cellView {
-	v := cellView{Zone: dnsText(x.Zone), Server: dnsText(x.Server), Kind: telemetryOf(x.Kind), Provider: visible(x.Provider),
+	v := cellView{Zone: dnsText(x.Zone), Server: serverText(x.Server), Kind: telemetryOf(x.Kind), Provider: visible(x.Provider),
 		State: markOf(x.State), Silence: visible(string(x.Silence)), First: c.stampNow(x.First), Last: c.stampNow(x.Last), Seen: count(x.Seen),
 		Line: newCoverLine(fmt.Sprintf("line-%d", i), x, from, to)}
 	if x.Expected >= 0 && finite(x.Expected) {
@@ -376,4 +376,12 @@ func size(n int64) string {
 		return fmt.Sprintf("%d B", max(n, 0))
 	}
 	return fmt.Sprintf("%.1f %s", v, units[i])
+}
+
+// serverText is a name server's name, or an input's in brackets that stands for one.
+func serverText(s string) string {
+	if strings.HasPrefix(s, "[") {
+		return visible(s)
+	}
+	return dnsText(s)
 }
