@@ -69,8 +69,7 @@ func feedStep(feeds []inputConfig) time.Duration {
 	return max(step, feedStepLeast)
 }
 
-// look returns the feeds that are silent for longer than is normal of them. open says
-// that a feed's silence is known already: its beginning stays.
+// look returns the feeds that are silent for longer than is normal of them.
 func (w *feedWatch) look(now time.Time, feeds []feedNow) []condition {
 	var list []condition
 	for _, f := range feeds {
