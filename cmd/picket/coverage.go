@@ -44,7 +44,7 @@ detectors that leaves blind. Without times it is about the last 24 hours. It exi
 whenever there is an answer, however bad it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return coverage(cmd.Context(), std, opt)
+			return coverageReport(cmd.Context(), std, opt)
 		},
 	}
 	opt.flags(cmd)
@@ -71,6 +71,7 @@ asks whether a zone transfer attempt on this zone on that day would have been se
 	return cmd
 }
 
+// query makes the API's parameters of the flags.
 func (o *coverageOptions) query() (url.Values, error) {
 	if o.output != "table" && o.output != "json" {
 		return nil, usageError("coverage: -o %q: want table or json", o.output)
@@ -130,7 +131,7 @@ func askCoverage[T any](ctx context.Context, std streams, opt *coverageOptions, 
 	return nil
 }
 
-func coverage(ctx context.Context, std streams, opt coverageOptions) error {
+func coverageReport(ctx context.Context, std streams, opt coverageOptions) error {
 	v, err := opt.query()
 	if err != nil {
 		return err

@@ -26,13 +26,16 @@ const (
 	delegationEvery = time.Hour
 	forgetEvery     = 6 * time.Hour
 	coverageKept    = 3 * 366 * 24 * time.Hour
+	// Reports count whole minutes: before some have passed, one would say that
+	// nothing comes from what has only just been switched on.
+	reportAfter = 2 * time.Minute
 )
 
 // overseer watches the watch: what is set up, whether it runs, what of it is silent.
 type overseer struct {
 	d         *daemon
 	keeper    picket.CoverageKeeper
-	reporter  picket.CoverageReporter // nil when there is none
+	reporter  picket.CoverageReporter
 	delegated *delegations
 	ops       *operational
 	feeds     *feedWatch
@@ -45,7 +48,7 @@ type overseer struct {
 func newOverseer(d *daemon) *overseer {
 	o := &overseer{d: d, keeper: d.store, delegated: newDelegations(d.cfg.Zones, d.store, d.log),
 		ops: newOperational(d.writer), feeds: newFeedWatch(d.started)}
-	o.reporter = newReporter(d.store, o.setup, o.inputs, o.lags)
+	o.reporter = newReporter(o, d.store)
 	return o
 }
 
@@ -240,7 +243,7 @@ func (o *overseer) putSetup(ctx context.Context) (changed bool, err error) {
 
 // makeStatement makes the statement that findings carry from now on.
 func (o *overseer) makeStatement(ctx context.Context) error {
-	if o.reporter == nil {
+	if time.Since(o.d.started) < reportAfter {
 		o.sayNotes()
 		return nil
 	}
