@@ -72,6 +72,9 @@ func (r *recognizer) Queries() int64 { return r.pipe.Queries() }
 // Close drains everything; all feeds must have been flushed for the last time.
 func (r *recognizer) Close() error { return r.pipe.Close() }
 
+// notedInferred begins the note on zones that nobody named.
+const notedInferred = "inferred from traffic, without zone data: "
+
 // Notes qualify what was found: zones watched, detectors blind for lack of telemetry.
 func (r *recognizer) Notes(levels string) []string {
 	var named, inferred []string
@@ -89,7 +92,7 @@ func (r *recognizer) Notes(levels string) []string {
 		notes = append(notes, "watched "+shorten(named))
 	}
 	if len(inferred) > 0 {
-		notes = append(notes, "inferred from traffic, without zone data: "+shorten(inferred))
+		notes = append(notes, notedInferred+shorten(inferred))
 	}
 	var blind, weak []string
 	for _, s := range detect.Specs() {

@@ -86,13 +86,14 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	failed := false
 	levels := ""
 	for _, name := range files {
-		format, err := scanFile(ctx, std, opt.read.format, qopt, name, rec, p)
+		err := scanFile(ctx, std, opt.read.format, qopt, name, rec, p, func(f input.Format) {
+			levels += f.Levels
+			out.cover(statementOf(scanKnown(rec.Notes(levels))))
+		})
 		if err != nil {
 			failed = true
 			fmt.Fprintf(std.err, "scan: %v\n", err)
 		}
-		levels += format.Levels
-		out.cover(statementOf(rec.Notes(levels)))
 	}
 	out.hold()
 	if err := rec.Close(); err != nil {
@@ -108,16 +109,21 @@ func scan(ctx context.Context, std streams, opt scanOptions, files []string) err
 	return nil
 }
 
-func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer, p *privacy) (input.Format, error) {
+// scanFile looks through one file; told is called once its format is known.
+func scanFile(ctx context.Context, std streams, format string, opt decode.Options, name string, rec *recognizer, p *privacy, told func(input.Format)) error {
 	r, size, shut, err := openInput(name, std.in)
 	if err != nil {
-		return input.Format{}, err
+		return err
 	}
 	defer shut()
 	bar := startProgress(std.err, name, size)
 	acct := input.NewCounter()
 	feed := rec.Feed()
-	used, err := input.DecodeQueries(ctx, bar.reader(r), format, opt, acct, p.mapQueries(feed))
+	used, plain, err := input.Open(bar.reader(r), format)
+	if err == nil {
+		told(used)
+		used, err = input.DecodeQueries(ctx, plain, used.Name, opt, acct, p.mapQueries(feed))
+	}
 	feed.Flush()
 	bar.stop()
 	s := acct.Snapshot()
@@ -125,9 +131,15 @@ func scanFile(ctx context.Context, std streams, format string, opt decode.Option
 		fmt.Fprintf(std.err, "%s: %s, %d queries%s\n", name, used.Name, s.Accepted, countNotes(s))
 	}
 	if err != nil {
-		return used, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return used, nil
+	return nil
+}
+
+// scanKnown leaves out of notes what changes while a scan runs, so that the same
+// scan gives the same findings.
+func scanKnown(notes []string) []string {
+	return slices.DeleteFunc(notes, func(n string) bool { return strings.HasPrefix(n, notedInferred) })
 }
 
 // openInput opens a file, or standard input for "-". size is 0 when not known.
