@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"path/filepath"
-	"syscall"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/duckdb"
@@ -29,33 +26,39 @@ type apiReader struct {
 	client *http.Client
 }
 
+// openConfiguredAPI opens the API of a configuration file.
+func openConfiguredAPI(ctx context.Context, path string) (*apiReader, func(), error) {
+	cfg, err := loadConfig(path)
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, err}
+	}
+	api, shut, err := openAPI(ctx, cfg)
+	if err != nil {
+		return nil, nil, &exitError{exitSome, err}
+	}
+	return api, shut, nil
+}
+
 // openAPI opens the way to the API that there is. Call shut when done.
 func openAPI(ctx context.Context, cfg config) (r *apiReader, shut func(), err error) {
 	path := filepath.Join(cfg.DataDir, controlName)
-	r = &apiReader{client: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}}}}
+	r = &apiReader{client: unixClient(path)}
 	resp, err := r.ask(ctx, "/healthz")
 	if err == nil {
 		resp.Body.Close()
 		return r, func() {}, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+	if !nobodyListens(err) {
 		return nil, nil, fmt.Errorf("ask the running daemon: %w", err)
 	}
 	s, err := duckdb.OpenReadOnly(ctx, duckdb.Options{Dir: cfg.DataDir})
 	if errors.Is(err, duckdb.ErrLocked) {
-		return nil, nil, fmt.Errorf("%w, and its control socket %s does not answer: see its log", duckdb.ErrLocked, path)
+		return nil, nil, doesNotAnswer(path)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	opt, err := readerOptions(ctx, cfg, s)
-	if err != nil {
-		return nil, nil, errors.Join(err, s.Close())
-	}
-	console := web.New(opt)
+	console := web.New(webOptions(s, notRunning{}, storedReporter(ctx, cfg, s)))
 	r.client = &http.Client{Transport: handlerTransport{console}}
 	return r, func() {
 		_ = console.Close() // it has no streams
@@ -63,16 +66,11 @@ func openAPI(ctx context.Context, cfg config) (r *apiReader, shut func(), err er
 	}, nil
 }
 
-// readerOptions are webOptions where no daemon runs.
-func readerOptions(ctx context.Context, cfg config, s *duckdb.Store) (web.Options, error) {
-	return webOptions(s, notRunning{cfg}, storedReporter(ctx, cfg, s)), nil
-}
-
 // notRunning is the Watcher of a daemon that does not run.
-type notRunning struct{ cfg config }
+type notRunning struct{}
 
 // Watched implements picket.Watcher.
-func (n notRunning) Watched(context.Context) (picket.Watched, error) {
+func (notRunning) Watched(context.Context) (picket.Watched, error) {
 	return picket.Watched{Notes: []string{"picket is not running on this data directory"}}, nil
 }
 

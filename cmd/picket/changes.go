@@ -49,9 +49,9 @@ func (o *historyFlags) query(command string) (url.Values, error) {
 		if bound.text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, bound.text)
+		t, err := timeFlag(command, bound.flag, bound.text)
 		if err != nil {
-			return nil, usageError("%s: %s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", command, bound.flag, bound.text)
+			return nil, err
 		}
 		v.Set(bound.key, t.Format(time.RFC3339Nano))
 	}
@@ -110,7 +110,7 @@ func changes(ctx context.Context, std streams, opt changesOptions) error {
 			v.Set(key, text)
 		}
 	}
-	api, shut, err := openHistory(ctx, opt.config)
+	api, shut, err := openConfiguredAPI(ctx, opt.config)
 	if err != nil {
 		return err
 	}
@@ -137,19 +137,6 @@ func changes(ctx context.Context, std streams, opt changesOptions) error {
 	}
 	fmt.Fprintf(std.err, "changes: %d of %d\n", len(list), total)
 	return nil
-}
-
-// openHistory opens the way to the API by a configuration file.
-func openHistory(ctx context.Context, path string) (*apiReader, func(), error) {
-	cfg, err := loadConfig(path)
-	if err != nil {
-		return nil, nil, &exitError{exitUsage, err}
-	}
-	api, shut, err := openAPI(ctx, cfg)
-	if err != nil {
-		return nil, nil, &exitError{exitSome, err}
-	}
-	return api, shut, nil
 }
 
 func printChanges(w io.Writer, output string, list []picket.RecordChange) error {

@@ -29,12 +29,26 @@ type controlClient struct {
 }
 
 func newControlClient(cfg config) *controlClient {
-	c := &controlClient{path: filepath.Join(cfg.DataDir, controlName)}
-	c.http = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	path := filepath.Join(cfg.DataDir, controlName)
+	return &controlClient{path: path, http: unixClient(path)}
+}
+
+// unixClient speaks HTTP over a unix socket, whatever host is named.
+func unixClient(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", c.path)
+		return d.DialContext(ctx, "unix", path)
 	}}}
-	return c
+}
+
+// nobodyListens reports whether an error says that no process has the socket.
+func nobodyListens(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// doesNotAnswer is the error for a store that is held by somebody who cannot be asked.
+func doesNotAnswer(path string) error {
+	return fmt.Errorf("%w, and its control socket %s does not answer: see its log", duckdb.ErrLocked, path)
 }
 
 // ask sends a request, with a body when in is not nil, and reads the answer into out.
@@ -54,7 +68,7 @@ func (c *controlClient) ask(ctx context.Context, method, path string, in, out an
 	}
 	resp, err := c.http.Do(req)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+	case nobodyListens(err):
 		return errNotRunning
 	case err != nil:
 		return fmt.Errorf("ask the running daemon: %w", err)
@@ -99,7 +113,7 @@ func openInputs(ctx context.Context, cfg config) (r inputReader, running bool, s
 	}
 	s, err := duckdb.OpenReadOnly(ctx, duckdb.Options{Dir: cfg.DataDir})
 	if errors.Is(err, duckdb.ErrLocked) {
-		return nil, true, nil, fmt.Errorf("%w, and its control socket %s does not answer: see its log", duckdb.ErrLocked, c.path)
+		return nil, true, nil, doesNotAnswer(c.path)
 	}
 	if err != nil {
 		return nil, false, nil, err

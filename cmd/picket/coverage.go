@@ -95,9 +95,9 @@ func (o *coverageOptions) query() (url.Values, error) {
 		if text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, text)
+		t, err := timeFlag("coverage", "--"+flag, text)
 		if err != nil {
-			return nil, usageError("coverage: --%s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", flag, text)
+			return nil, err
 		}
 		v.Set(flag, t.Format(time.RFC3339Nano))
 	}
@@ -106,13 +106,9 @@ func (o *coverageOptions) query() (url.Values, error) {
 
 // askCoverage asks for a resource and prints it as JSON, or as print does.
 func askCoverage[T any](ctx context.Context, std streams, opt *coverageOptions, path string, dst *T, print func(io.Writer, *T) error) error {
-	cfg, err := loadConfig(opt.config)
+	api, shut, err := openConfiguredAPI(ctx, opt.config)
 	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	api, shut, err := openAPI(ctx, cfg)
-	if err != nil {
-		return &exitError{exitSome, err}
+		return err
 	}
 	defer shut()
 	if err := api.get(ctx, path, dst); err != nil {

@@ -138,7 +138,7 @@ func openCustody(ctx context.Context, cfg config, write bool) (custodian, func()
 	}
 	s, err := open(ctx, duckdb.Options{Dir: cfg.DataDir})
 	if errors.Is(err, duckdb.ErrLocked) {
-		return nil, nil, fmt.Errorf("%w, and its control socket %s does not answer: see its log", duckdb.ErrLocked, client.path)
+		return nil, nil, doesNotAnswer(client.path)
 	}
 	if err != nil {
 		return nil, nil, err

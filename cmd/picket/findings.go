@@ -64,9 +64,9 @@ func findings(ctx context.Context, std streams, opt findingsOptions, args []stri
 		if bound.text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, bound.text)
+		t, err := timeFlag("findings", bound.flag, bound.text)
 		if err != nil {
-			return usageError("findings: %s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", bound.flag, bound.text)
+			return err
 		}
 		*bound.dst = t
 	}

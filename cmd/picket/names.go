@@ -49,7 +49,7 @@ func names(ctx context.Context, std streams, opt namesOptions, name string) erro
 	if opt.living {
 		v.Set("living", "true")
 	}
-	api, shut, err := openHistory(ctx, opt.config)
+	api, shut, err := openConfiguredAPI(ctx, opt.config)
 	if err != nil {
 		return err
 	}

@@ -107,9 +107,9 @@ func (o *pdnsOptions) query(args []string) (url.Values, error) {
 		if fence.text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, fence.text)
+		t, err := timeFlag("pdns", fence.flag, fence.text)
 		if err != nil {
-			return nil, usageError("pdns: %s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", fence.flag, fence.text)
+			return nil, err
 		}
 		v.Set(fence.key, t.Format(time.RFC3339Nano))
 	}
@@ -132,13 +132,9 @@ func pdns(ctx context.Context, std streams, opt pdnsOptions, args []string) erro
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(opt.config)
+	api, shut, err := openConfiguredAPI(ctx, opt.config)
 	if err != nil {
-		return &exitError{exitUsage, err}
-	}
-	api, shut, err := openAPI(ctx, cfg)
-	if err != nil {
-		return &exitError{exitSome, err}
+		return err
 	}
 	defer shut()
 	var total struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -35,6 +36,15 @@ func (e *exitError) Unwrap() error { return e.err }
 
 func usageError(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// timeFlag reads the time that a command's flag has.
+func timeFlag(command, flag, text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usageError("%s: %s %q: want a time as in RFC 3339, such as 2026-11-23T12:00:00Z", command, flag, text)
+	}
+	return t, nil
 }
 
 // streams are where a command reads and writes.
