@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/catalog"
 	"github.com/picket-dns/picket/internal/duckdb"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 const (
@@ -27,78 +25,14 @@ const (
 	strangerSecret = "b3RoZXIgc2VjcmV0IG9mIHRoZSBzYW1lIGxlbmd0aCE="
 )
 
-// movingBIND is BIND with a zone of six records, whose www moves with the serial.
-type movingBIND struct {
-	t    *testing.T
-	dir  string
-	addr string
-	cmd  *exec.Cmd
+// movingText is a zone of six records, whose www moves with the serial.
+func movingText(serial int) string {
+	return fmt.Sprintf("$TTL 300\n@ IN SOA ns1 hostmaster %d 3600 900 1209600 300\n@ IN NS ns1\nns1 IN A 127.0.0.1\nwww IN A 192.0.2.%d\n@ MX 10 mail\nmail A 192.0.2.200\n", serial, serial)
 }
 
-func startMovingBIND(t *testing.T, serial int, notify string) *movingBIND {
-	t.Helper()
-	b := &movingBIND{t: t, dir: shortDir(t), addr: freeAddr(t)}
-	_, port, _ := net.SplitHostPort(b.addr)
-	also := ""
-	if notify != "" {
-		_, p, _ := net.SplitHostPort(notify)
-		also = `also-notify { 127.0.0.1 port ` + p + ` key "picket."; };`
-	}
-	b.zone(serial)
-	conf := fmt.Sprintf(`key "picket." { algorithm hmac-sha256; secret %q; };
-options {
-	directory %q; pid-file none; session-keyfile none; managed-keys-directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; };
-	recursion no; dnssec-validation no; notify explicit; notify-delay 0; allow-transfer { key "picket."; };
-};
-controls { };
-zone %q { type primary; file "zone"; ixfr-from-differences yes; max-ixfr-ratio unlimited; %s };
-`, movingSecret, b.dir, b.dir, port, movingZone, also)
-	if err := os.WriteFile(b.dir+"/named.conf", []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	log := new(syncBuffer)
-	b.cmd = exec.Command(findCommand("named"), "-g", "-n", "1", "-c", b.dir+"/named.conf")
-	b.cmd.Stdout, b.cmd.Stderr = log, log
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = b.cmd.Process.Kill()
-		_ = b.cmd.Wait()
-		if t.Failed() {
-			t.Logf("named said:\n%s", log)
-		}
-	})
-	q := new(dns.Msg)
-	q.SetQuestion(movingZone, dns.TypeSOA)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if a, _, err := (&dns.Client{Timeout: time.Second}).Exchange(q, b.addr); err == nil && len(a.Answer) == 1 {
-			return b
-		}
-		if time.Now().After(end) {
-			t.Fatalf("named does not answer:\n%s", log)
-		}
-	}
-}
-
-func (b *movingBIND) zone(serial int) {
-	b.t.Helper()
-	text := fmt.Sprintf("$TTL 300\n@ IN SOA ns1 hostmaster %d 3600 900 1209600 300\n@ IN NS ns1\nns1 IN A 127.0.0.1\nwww IN A 192.0.2.%d\n@ MX 10 mail\nmail A 192.0.2.200\n", serial, serial)
-	if err := os.WriteFile(b.dir+"/zone", []byte(text), 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-	later := time.Now().Add(time.Duration(serial) * 2 * time.Second) // it tells by seconds whether the file is newer
-	if err := os.Chtimes(b.dir+"/zone", later, later); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *movingBIND) edit(serial int) {
-	b.t.Helper()
-	b.zone(serial)
-	if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		b.t.Fatal(err)
-	}
+// movingPrimary serves it. notify gets NOTIFY, unless it is "".
+func movingPrimary(notify string) pickettest.Primary {
+	return pickettest.Primary{Zone: movingZone, Text: movingText, Secret: movingSecret, Notify: notify}
 }
 
 // notified is when the daemon logged the last NOTIFY.
@@ -115,15 +49,20 @@ func (c *child) notified() time.Time {
 	return at
 }
 
-// TestRealTransfer has a daemon follow a zone of BIND: its first state, an edit
-// within two seconds of NOTIFY, another one made while the daemon was killed, and a
+// TestRealTransfer has a daemon follow a zone of BIND, NSD and Knot DNS: its first state,
+// an edit within two seconds of NOTIFY, another one made while the daemon was killed, and a
 // NOTIFY that is signed wrongly. Afterwards the history has it all, and a server that
 // has seen none of it is two serials behind.
 func TestRealTransfer(t *testing.T) {
-	need(t, map[string]string{"named": "bind9"})
+	for name, start := range pickettest.Primaries() {
+		t.Run(name, func(t *testing.T) { testRealTransfer(t, start) })
+	}
+}
+
+func testRealTransfer(t *testing.T, start func(testing.TB, pickettest.Primary) *pickettest.NameServer) {
 	notify := freeAddr(t)
-	primary := startMovingBIND(t, 1, notify)
-	c := newChild(t, fmt.Sprintf("inputs:\n  - {name: moving, transfer: {primary: %q, zones: [Moving.Example], key_file: picket.key, notify: %q}}\n", primary.addr, notify))
+	primary := start(t, movingPrimary(notify))
+	c := newChild(t, fmt.Sprintf("inputs:\n  - {name: moving, transfer: {primary: %q, zones: [Moving.Example], key_file: picket.key, notify: %q}}\n", primary.Addr, notify))
 	key := fmt.Sprintf("key \"picket\" {\n\talgorithm hmac-sha256;\n\tsecret %q;\n};\n", movingSecret)
 	if err := os.WriteFile(c.path("picket.key"), []byte(key), 0o600); err != nil {
 		t.Fatal(err)
@@ -131,7 +70,7 @@ func TestRealTransfer(t *testing.T) {
 	c.start()
 	c.accepted("moving", 6)
 
-	primary.edit(2)
+	primary.Edit(2)
 	c.accepted("moving", 6+4) // the SOA and www, before and after
 	if at := c.notified(); at.IsZero() || time.Since(at) > 2*time.Second {
 		t.Errorf("NOTIFY came at %s, and the change was stored after %s", at, time.Since(at))
@@ -144,14 +83,14 @@ func TestRealTransfer(t *testing.T) {
 	if err := c.signal(os.Kill); err == nil {
 		t.Fatal("SIGKILL ended the daemon without an error")
 	}
-	primary.edit(3)
+	primary.Edit(3)
 	c.start()
 	c.accepted("moving", 6+4+4)
 	notifyAs(t, notify, movingSecret, dns.RcodeSuccess) // nothing new
 	c.stop()
 
 	cfg, err := parseConfig(c.config(), []byte(fmt.Sprintf("data_dir: data\nservers:\n  - {name: ns1.moving.example, addresses: [%q], serials: true, zones: [moving.example]}\n  - {name: ns2.moving.example, addresses: [%q], serials: true, zones: [moving.example]}\n",
-		primary.addr, startMovingBIND(t, 1, "").addr)))
+		primary.Addr, start(t, movingPrimary("")).Addr)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,19 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -361,9 +365,36 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	over := tls.Client(conn, cfg)
 	_ = over.SetDeadline(time.Now().Add(dialer.Timeout))
 	if err := over.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("TLS: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("TLS: %w", certificateError(err, cfg.ServerName)), conn.Close())
 	}
 	return over, nil
+}
+
+// certificateError says what is wrong with a server's certificate, and what would
+// be right. Other errors stay what they are.
+func certificateError(err error, name string) error {
+	var stranger x509.UnknownAuthorityError
+	var other x509.HostnameError
+	switch {
+	case errors.As(err, &stranger) && stranger.Cert != nil:
+		return fmt.Errorf("the certificate is of an authority that is not trusted: issued by %q; give that authority as ca_file: %w", stranger.Cert.Issuer.CommonName, err)
+	case errors.As(err, &other) && other.Certificate != nil:
+		names := slices.Clone(other.Certificate.DNSNames)
+		for _, ip := range other.Certificate.IPAddresses {
+			names = append(names, ip.String())
+		}
+		if len(names) > 8 {
+			names = append(names[:8], "…")
+		}
+		return fmt.Errorf("the certificate is not for %s but for %s; set server_name if that is the primary: %w", name, cmp.Or(quoted(names), "no name"), err)
+	}
+	return err
+}
+
+// quoted joins names that somebody else has chosen.
+func quoted(names []string) string {
+	q := strconv.Quote(strings.Join(names, ", "))
+	return q[1 : len(q)-1]
 }
 
 func (c *Client) now() time.Time {

@@ -1,35 +1,23 @@
 package transfer_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/record"
+	"github.com/picket-dns/picket/internal/pickettest"
 	"github.com/picket-dns/picket/internal/transfer"
 )
 
@@ -64,219 +52,9 @@ func zoneText(serial int) string {
 	return b.String()
 }
 
-// server is a name server that a test has started.
-type server struct {
-	t    *testing.T
-	dir  string
-	addr string
-	cmd  *exec.Cmd
-	log  *buffer
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// program finds a name server, or skips the test; in CI it fails.
-func program(t *testing.T, name, pkg string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if path, err := exec.LookPath(p); err == nil {
-			return path
-		}
-	}
-	why := fmt.Sprintf("%s is not installed; it is in the Debian package %s", name, pkg)
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip("skipped: " + why)
-	return ""
-}
-
-// freeAddr is a loopback address whose port is free for UDP and TCP.
-func freeAddr(t *testing.T) (string, string) {
-	t.Helper()
-	for range 50 {
-		c, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := c.Addr().String()
-		p, err := net.ListenPacket("udp", addr)
-		c.Close()
-		if err == nil {
-			p.Close()
-			_, port, _ := net.SplitHostPort(addr)
-			return addr, port
-		}
-	}
-	t.Fatal("no free port")
-	return "", ""
-}
-
-// serve starts a server, and waits until it answers for the zone.
-func serve(t *testing.T, dir, addr, path string, args ...string) *server {
-	t.Helper()
-	s := &server{t: t, dir: dir, addr: addr, cmd: exec.Command(path, args...), log: new(buffer)}
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = s.cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(10 * time.Second):
-			_ = s.cmd.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("%s said:\n%s", path, s.log.b.String())
-		}
-	})
-	q := new(dns.Msg)
-	q.SetQuestion(testZone, dns.TypeSOA)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if a, _, err := (&dns.Client{Timeout: time.Second}).Exchange(q, addr); err == nil && a.Rcode == dns.RcodeSuccess && len(a.Answer) == 1 {
-			return s
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s does not answer", path)
-		}
-	}
-}
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// edit brings the zone to a serial, and has the server read it again.
-func (s *server) edit(serial int) {
-	s.t.Helper()
-	path := filepath.Join(s.dir, "zone")
-	writeFile(s.t, path, zoneText(serial))
-	// Servers tell by whole seconds whether a file is newer.
-	later := time.Now().Add(time.Duration(serial) * 2 * time.Second)
-	if err := os.Chtimes(path, later, later); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// primaries are the servers that zones are transferred from. notify is where they
-// send NOTIFY.
-func primaries() map[string]func(t *testing.T, notify string) *server {
-	return map[string]func(t *testing.T, notify string) *server{"bind": startBIND, "nsd": startNSD, "knot": startKnot}
-}
-
-const bindKeys = `key "picket." { algorithm hmac-sha256; secret "` + testSecret + `"; };
-`
-
-func startBIND(t *testing.T, notify string) *server {
-	path := program(t, "named", "bind9")
-	dir := t.TempDir()
-	addr, port := freeAddr(t)
-	_, notifyPort, _ := net.SplitHostPort(notify)
-	writeFile(t, dir+"/zone", zoneText(1))
-	writeFile(t, dir+"/named.conf", fmt.Sprintf(bindKeys+`options {
-	directory %q; pid-file none; session-keyfile none; managed-keys-directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; };
-	recursion no; dnssec-validation no; notify explicit; notify-delay 0; allow-transfer { key "picket."; };
-};
-controls { };
-zone %q { type primary; file "zone"; ixfr-from-differences yes; also-notify { 127.0.0.1 port %s key "picket."; }; };
-`, dir, dir, port, testZone, notifyPort))
-	return serve(t, dir, addr, path, "-g", "-n", "1", "-c", dir+"/named.conf")
-}
-
-func startNSD(t *testing.T, notify string) *server {
-	path := program(t, "nsd", "nsd")
-	dir := t.TempDir()
-	addr, port := freeAddr(t)
-	writeFile(t, dir+"/zone", zoneText(1))
-	writeFile(t, dir+"/nsd.conf", fmt.Sprintf(`server:
-	ip-address: 127.0.0.1@%s
-	server-count: 1
-	username: ""
-	zonesdir: %q
-	database: ""
-	pidfile: %q
-	xfrdfile: %q
-	zonelistfile: %q
-	xfrdir: %q
-	verbosity: 2
-remote-control:
-	control-enable: no
-key:
-	name: "picket"
-	algorithm: hmac-sha256
-	secret: %q
-zone:
-	name: %q
-	zonefile: zone
-	provide-xfr: 127.0.0.1 picket
-	notify: 127.0.0.1@%s picket
-	store-ixfr: yes
-	create-ixfr: yes
-`, port, dir, dir+"/nsd.pid", dir+"/xfrd.state", dir+"/zone.list", dir, testSecret, testZone, notify[strings.LastIndexByte(notify, ':')+1:]))
-	return serve(t, dir, addr, path, "-d", "-c", dir+"/nsd.conf")
-}
-
-func startKnot(t *testing.T, notify string) *server {
-	path := program(t, "knotd", "knot")
-	dir := t.TempDir()
-	addr, port := freeAddr(t)
-	writeFile(t, dir+"/zone", zoneText(1))
-	writeFile(t, dir+"/knot.conf", fmt.Sprintf(`server:
-    rundir: %[1]s
-    listen: 127.0.0.1@%[2]s
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-    storage: %[1]s
-control:
-    listen: %[1]s/control.sock
-key:
-  - id: picket
-    algorithm: hmac-sha256
-    secret: %[3]s
-remote:
-  - id: watcher
-    address: 127.0.0.1@%[4]s
-    key: picket
-acl:
-  - id: signed
-    key: picket
-    action: transfer
-template:
-  - id: default
-    storage: %[1]s
-zone:
-  - domain: %[5]s
-    file: zone
-    zonefile-sync: -1
-    zonefile-load: difference
-    acl: signed
-    notify: watcher
-`, dir, port, testSecret, notify[strings.LastIndexByte(notify, ':')+1:], testZone))
-	return serve(t, dir, addr, path, "-c", dir+"/knot.conf")
+// primary is a server of the tests' zone. notify is where it sends NOTIFY.
+func primary(notify string) pickettest.Primary {
+	return pickettest.Primary{Zone: testZone, Text: zoneText, Secret: testSecret, Notify: notify}
 }
 
 // told collects what a listener reports.
@@ -321,12 +99,12 @@ func lines(list []picket.Record) []string {
 // TestRealPrimaries: the zone comes whole, equal to what its file says; an edit is
 // notified, signed, and what it changed is here within two seconds.
 func TestRealPrimaries(t *testing.T) {
-	for name, start := range primaries() {
+	for name, start := range pickettest.Primaries() {
 		t.Run(name, func(t *testing.T) {
 			key := testKey(t, "picket", "hmac-sha256", testSecret)
 			r, notify := listen(t, key)
-			s := start(t, notify)
-			c := &transfer.Client{Primary: s.addr, Key: key, Form: record.FromWire}
+			s := start(t, primary(notify))
+			c := &transfer.Client{Primary: s.Addr, Key: key, Form: record.FromWire}
 			got, err := c.Transfer(t.Context(), testZone, 0, false)
 			if err != nil {
 				t.Fatal(err)
@@ -343,7 +121,7 @@ func TestRealPrimaries(t *testing.T) {
 			if got, err := c.Transfer(t.Context(), testZone, 1, true); err != nil || got.SOA.Serial != 1 || got.Full != nil || len(got.Steps) > 0 {
 				t.Errorf("nothing new: %+v %v", got, err)
 			}
-			s.edit(2)
+			s.Edit(2)
 			for {
 				var n transfer.Notice
 				select {
@@ -413,10 +191,10 @@ func missing(a, b []string) string {
 // TestRealWrongKey: each server refuses what is signed wrongly, and the error names
 // the key and what is wrong with it.
 func TestRealWrongKey(t *testing.T) {
-	for name, start := range primaries() {
+	for name, start := range pickettest.Primaries() {
 		t.Run(name, func(t *testing.T) {
 			_, notify := listen(t, nil)
-			s := start(t, notify)
+			s := start(t, primary(notify))
 			for _, x := range []struct {
 				key  *transfer.Key
 				want []string // of which one
@@ -425,7 +203,7 @@ func TestRealWrongKey(t *testing.T) {
 				{testKey(t, "stranger", "hmac-sha256", testSecret), []string{"BADKEY): it does not know key stranger.,"}},
 				{nil, []string{"REFUSED: it may want a TSIG key", "NOTAUTH"}},
 			} {
-				c := &transfer.Client{Primary: s.addr, Key: x.key, Form: record.FromWire}
+				c := &transfer.Client{Primary: s.Addr, Key: x.key, Form: record.FromWire}
 				_, err := c.Transfer(t.Context(), testZone, 0, false)
 				var said *transfer.ServerError
 				if !errors.As(err, &said) || !slices.ContainsFunc(x.want, func(w string) bool { return strings.Contains(err.Error(), w) }) {
@@ -436,100 +214,87 @@ func TestRealWrongKey(t *testing.T) {
 	}
 }
 
-// TestRealTLS transfers over TLS (RFC 9103), and refuses a certificate of a
-// stranger.
+// TestRealTLS: BIND and NSD transfer over TLS (RFC 9103), whole and what has changed. Knot DNS
+// 3.2 cannot. A certificate of a stranger or for somebody else is refused, and the error says
+// which name and which authority it is about.
 func TestRealTLS(t *testing.T) {
-	path := program(t, "named", "bind9")
-	dir := t.TempDir()
-	addr, port := freeAddr(t)
-	tlsAddr, tlsPort := freeAddr(t)
-	roots := certificate(t, dir)
-	writeFile(t, dir+"/zone", zoneText(1))
-	writeFile(t, dir+"/named.conf", fmt.Sprintf(bindKeys+`tls own { cert-file "%[1]s/cert.pem"; key-file "%[1]s/key.pem"; protocols { TLSv1.3; }; };
-options {
-	directory "%[1]s"; pid-file none; session-keyfile none; managed-keys-directory "%[1]s";
-	listen-on port %[2]s { 127.0.0.1; }; listen-on port %[3]s tls own { 127.0.0.1; }; listen-on-v6 { none; };
-	recursion no; dnssec-validation no; notify no; allow-transfer port %[3]s transport tls { key "picket."; };
-};
-controls { };
-zone "%[4]s" { type primary; file "zone"; };
-`, dir, port, tlsPort, testZone))
-	serve(t, dir, addr, path, "-g", "-n", "1", "-c", dir+"/named.conf")
-	key := testKey(t, "picket", "hmac-sha256", testSecret)
-	c := &transfer.Client{Primary: tlsAddr, Key: key, Form: record.FromWire, TLS: &tls.Config{RootCAs: roots}}
-	got, err := c.Transfer(t.Context(), testZone, 0, false)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"bind", "nsd"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			roots := pickettest.Certificate(t, dir)
+			p := primary("")
+			var tlsAddr string
+			tlsAddr, p.TLSPort = pickettest.FreeAddr(t)
+			p.TLSDir = dir
+			s := pickettest.Primaries()[name](t, p)
+			key := testKey(t, "picket", "hmac-sha256", testSecret)
+			c := &transfer.Client{Primary: tlsAddr, Key: key, Form: record.FromWire, TLS: &tls.Config{RootCAs: roots}}
+			got, err := c.Transfer(t.Context(), testZone, 0, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Full == nil || !slices.Equal(fromFile(t, 1), lines(got.Full.Records)) {
+				t.Errorf("file and transfer over TLS differ")
+			}
+			s.Edit(2)
+			for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+				if got, err = c.Transfer(t.Context(), testZone, 1, true); err != nil {
+					t.Fatal(err)
+				}
+				if got.SOA.Serial == 2 {
+					wantEdit(t, got)
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatal("the edit does not come")
+				}
+			}
+			if name == "bind" { // NSD allows by address and key alone
+				if _, err := (&transfer.Client{Primary: s.Addr, Key: key, Form: record.FromWire}).Transfer(t.Context(), testZone, 0, false); err == nil || !strings.Contains(err.Error(), "REFUSED") {
+					t.Errorf("without TLS: %v", err)
+				}
+			}
+			for _, x := range []struct {
+				what, want string
+				cfg        *tls.Config
+			}{
+				{"another authority", "AXFR of moving.example. from " + tlsAddr + ": TLS: the certificate is of an authority that is not trusted: issued by \"test authority\"", &tls.Config{RootCAs: x509.NewCertPool()}},
+				{"another name", "AXFR of moving.example. from " + tlsAddr + ": TLS: the certificate is not for elsewhere.example but for 127.0.0.1", &tls.Config{RootCAs: roots, ServerName: "elsewhere.example"}},
+				{"another address", "AXFR of moving.example. from " + tlsAddr + ": TLS: the certificate is not for 127.0.0.9 but for 127.0.0.1", &tls.Config{RootCAs: roots, ServerName: "127.0.0.9"}},
+			} {
+				c.TLS = x.cfg
+				if got, err := c.Transfer(t.Context(), testZone, 0, false); err == nil || got != nil || !strings.HasPrefix(err.Error(), x.want) {
+					t.Errorf("with %s: %v", x.what, err)
+				}
+			}
+		})
 	}
-	if got.Full == nil || !slices.Equal(fromFile(t, 1), lines(got.Full.Records)) {
-		t.Errorf("file and transfer over TLS differ: %d records", len(got.Full.Records))
-	}
-	if _, err := (&transfer.Client{Primary: addr, Key: key, Form: record.FromWire}).Transfer(t.Context(), testZone, 0, false); err == nil || !strings.Contains(err.Error(), "REFUSED") {
-		t.Errorf("without TLS: %v", err)
-	}
-	c.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
-	if _, err := c.Transfer(t.Context(), testZone, 0, false); err == nil || !strings.Contains(err.Error(), "TLS: tls: failed to verify certificate") {
-		t.Errorf("with another authority: %v", err)
-	}
-	c.TLS = &tls.Config{RootCAs: roots, ServerName: "elsewhere.example"}
-	if _, err := c.Transfer(t.Context(), testZone, 0, false); err == nil || !strings.Contains(err.Error(), "elsewhere.example") {
-		t.Errorf("with another name: %v", err)
-	}
-}
-
-// certificate writes a server's certificate for 127.0.0.1 of an authority made for it.
-func certificate(t *testing.T, dir string) *x509.CertPool {
-	t.Helper()
-	check := func(err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(err)
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	check(err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(err)
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "primary"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	check(err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	check(err)
-	writeFile(t, dir+"/cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	writeFile(t, dir+"/key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
-	caCert, err := x509.ParseCertificate(caDER)
-	check(err)
-	roots := x509.NewCertPool()
-	roots.AddCert(caCert)
-	return roots
 }
 
 // TestRealLag: a secondary that nobody notifies stays two serials behind.
 func TestRealLag(t *testing.T) {
-	path := program(t, "named", "bind9")
+	path := pickettest.Program(t, "named", "bind9")
 	key := testKey(t, "picket", "hmac-sha256", testSecret)
 	_, notify := listen(t, key)
-	primary := startBIND(t, notify)
+	first := pickettest.StartBIND(t, primary(notify))
 	dir := t.TempDir()
-	addr, port := freeAddr(t)
-	_, primaryPort, _ := net.SplitHostPort(primary.addr)
-	writeFile(t, dir+"/named.conf", fmt.Sprintf(bindKeys+`options {
+	addr, port := pickettest.FreeAddr(t)
+	_, primaryPort, _ := net.SplitHostPort(first.Addr)
+	if err := os.WriteFile(dir+"/named.conf", fmt.Appendf(nil, pickettest.BINDKey(testSecret)+`options {
 	directory %q; pid-file none; session-keyfile none; managed-keys-directory %q; listen-on port %s { 127.0.0.1; }; listen-on-v6 { none; };
 	recursion no; dnssec-validation no; notify no; allow-notify { none; };
 };
 controls { };
 zone %q { type secondary; file "copy"; primaries { 127.0.0.1 port %s key "picket."; }; };
-`, dir, dir, port, testZone, primaryPort))
-	serve(t, dir, addr, path, "-g", "-n", "1", "-c", dir+"/named.conf")
+`, dir, dir, port, testZone, primaryPort), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	pickettest.RunNameServer(t, testZone, dir, addr, path, "-g", "-n", "1", "-c", dir+"/named.conf")
 
-	c := &transfer.Client{Primary: primary.addr, Key: key, Form: record.FromWire}
+	c := &transfer.Client{Primary: first.Addr, Key: key, Form: record.FromWire}
 	versions := []picket.ZoneVersion{{Zone: testZone, HasSerial: true, Serial: 1, Time: time.Unix(1000, 0)}}
 	for serial := 2; serial <= 3; serial++ {
-		primary.edit(serial)
+		first.Edit(serial)
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 			soa, err := c.SOA(t.Context(), testZone)
 			if err == nil && soa.Serial == uint32(serial) {
