@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,8 +102,12 @@ func (s *Store) CompactSightings(ctx context.Context) (err error) {
 	return nil
 }
 
-// dropStrayRuns drops the tables of runs that do not count.
+// dropStrayRuns drops the tables of runs that do not count, and the files of an
+// import that came to no end.
 func (s *Store) dropStrayRuns(ctx context.Context, write func(context.Context, func(context.Context, *sql.Conn) error) error) error {
+	if err := os.RemoveAll(filepath.Join(s.dir, importDir)); err != nil {
+		return err
+	}
 	stray, err := s.paths(ctx, `SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT temporary
 		AND regexp_full_match(table_name, 'sightings_run_[0-9]+') AND table_name NOT IN (SELECT 'sightings_run_' || id FROM sighting_runs)`)
 	if err != nil || len(stray) == 0 {

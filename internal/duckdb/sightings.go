@@ -331,6 +331,13 @@ func (s *Store) sourcesOf(ctx context.Context, ids []uint32) ([]sightingSource, 
 	return list, nil
 }
 
+// join adds what b has seen.
+func (r *sightingRow) join(b *sightingRow) {
+	r.first, r.zoneFirst = earliest(r.first, b.first), earliest(r.zoneFirst, b.zoneFirst)
+	r.last, r.zoneLast = max(r.last, b.last), max(r.zoneLast, b.zoneLast)
+	r.count = addCounts(r.count, b.count)
+}
+
 // addCounts adds without passing the greatest count that can be said.
 func addCounts(a, b int64) int64 {
 	if a > math.MaxInt64-b {
