@@ -87,6 +87,13 @@ var internalImports = map[string][]string{
 	"internal/catalog": {"internal/masterfile"},
 	"internal/input": {"internal/input/decode", "internal/input/query", "internal/input/record", "internal/input/sighting",
 		"internal/input/admin", "internal/input/asset", "internal/input/signal"},
+	"internal/lab/organisation": {"internal/lab"},
+	"internal/lab/background":   {"internal/lab"},
+	"internal/lab/adversary":    {"internal/lab"},
+	"internal/lab/rules":        {"internal/lab"},
+	"internal/lab/judge":        {"internal/lab", "internal/lab/rules"},
+	"internal/lab/report":       {"internal/lab", "internal/lab/judge"},
+
 	"internal/input/query":    {"internal/input/decode"},
 	"internal/input/record":   {"internal/input/decode", "internal/masterfile"},
 	"internal/input/sighting": {"internal/input/decode"},

@@ -1,6 +1,3 @@
-// Package lab makes traffic for tests, benchmarks and the demonstration:
-// captures of generated queries and replays of real ones. Everything it makes is
-// deterministic by seed.
 package lab
 
 import (
