@@ -35,6 +35,9 @@ const (
 	ChangePresent Change = ""
 	ChangeAdd     Change = "add"
 	ChangeRemove  Change = "remove"
+	// ChangeReplace: the record is there, and of its RRset (RFC 9499 §5) only what was
+	// told along with it in the same way; whatever else there was is gone.
+	ChangeReplace Change = "replace"
 )
 
 // Sighting is what passive DNS or a certificate log has seen of a name
@@ -65,6 +68,8 @@ type Sighting struct {
 const (
 	SightingPassiveDNS  = "passive-dns"
 	SightingCertificate = "certificate"
+	// SightingOwn is the Origin of what the organisation's own servers answered.
+	SightingOwn = "own"
 )
 
 // AdminEvent is something that somebody did at a registrar, a DNS provider or an

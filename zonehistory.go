@@ -23,7 +23,7 @@ type RecordObservation struct {
 	Method string    // MethodTransfer …
 	Time   time.Time // when it was so: of the transfer, the commit, the reading
 	// Whole: the records are all there are in the scope, so that what is missing is
-	// gone. Otherwise they carry ChangeAdd and ChangeRemove.
+	// gone. Otherwise they carry ChangeAdd, ChangeRemove and ChangeReplace.
 	Whole bool
 	// Partial: some records could not be read, so that nothing is concluded from
 	// what is missing.

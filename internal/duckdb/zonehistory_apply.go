@@ -18,6 +18,7 @@ type applying struct {
 	o        *picket.RecordObservation
 	delivery int64
 	args     map[string]any // of the statements, by what they are called there
+	replaces bool           // there are records that take the place of an RRset
 }
 
 // applyTables are the temporary tables, in the order in which they are made:
@@ -138,16 +139,22 @@ func (a *applying) gather() error {
 	if a.o.Whole {
 		having = `HAVING change <> 'remove'`
 	}
-	return a.exec(`CREATE OR REPLACE TEMP TABLE zh_now AS
+	err := a.exec(`CREATE OR REPLACE TEMP TABLE zh_now AS
 		SELECT zone, key, max(row) AS row, arg_max(ttl, row) AS ttl, arg_max(change, row) AS change, any_value(churn) AS churn
 		FROM (SELECT s.rowid AS row, s.key, s.ttl, s.change, s.churn, coalesce(nullif(s.zone, ''), nullif(:zone, ''), n.zone, '') AS zone
 			FROM records_staged s LEFT JOIN zh_names n ON s.zone = '' AND s.name = n.name WHERE s.delivery = :delivery)
 		GROUP BY zone, key ` + having)
+	if err != nil || a.o.Whole {
+		return err
+	}
+	return a.c.QueryRowContext(a.ctx, `SELECT EXISTS (SELECT 1 FROM zh_now WHERE change = 'replace')`).Scan(&a.replaces)
 }
 
 // gone is SQL for the living lives that end when they are not in the observation.
 func (a *applying) gone() string {
 	switch {
+	case a.replaces:
+		return `(zone, name, class, ` + answers("") + `) IN (SELECT n.zone, s.name, s.class, ` + answers("s.") + ` FROM zh_now n JOIN records_staged s ON s.rowid = n.row WHERE n.change = 'replace')`
 	case !a.o.Whole || a.o.Partial:
 		return `false`
 	case a.o.Zone != "":
@@ -158,11 +165,20 @@ func (a *applying) gone() string {
 	return `true`
 }
 
+// answers is SQL for the type that a record of a table answers for. An alias of a provider has
+// it as the first word of its data, and takes the place of records of that type.
+func answers(table string) string {
+	return `CASE WHEN ` + table + `type = 'ALIAS' THEN split_part(` + table + `data, ' ', 1) ELSE ` + table + `type END`
+}
+
 // compare finds what differs between the stage and the lives. A time of its own
 // counts for a record that is told by itself, not for one of a whole.
 func (a *applying) compare() error {
-	own, kind := `s.time`, `CASE WHEN change = 'remove' THEN CASE WHEN life IS NULL THEN 'unknown' ELSE 'end' END WHEN life IS NULL THEN 'begin' ELSE 'ttl' END`
-	where := `change = 'remove' OR life IS NULL OR ttl <> old_ttl`
+	own, kind := `s.time`, `CASE WHEN change = 'remove' THEN CASE WHEN life IS NULL THEN 'unknown' ELSE 'end' END WHEN life IS NULL THEN 'begin' WHEN row IS NULL THEN 'end' ELSE 'ttl' END`
+	where := `change = 'remove' OR life IS NULL OR ttl <> old_ttl OR (row IS NULL AND gone)`
+	if a.o.Method == picket.MethodTransfer { // the whole is known: the removal of what is not there does nothing
+		where = `(change = 'remove' AND life IS NOT NULL) OR (change <> 'remove' AND life IS NULL) OR (change <> 'remove' AND ttl <> old_ttl)`
+	}
 	if a.o.Whole {
 		own, kind = `NULL`, `CASE WHEN life IS NULL THEN 'begin' WHEN row IS NULL THEN 'end' ELSE 'ttl' END`
 		where = `life IS NULL OR ttl <> old_ttl OR (row IS NULL AND gone)`

@@ -62,17 +62,26 @@ func (e *emitter) route53(doc value, zone string) error {
 	case changes.is('['):
 		for c := range changes.elems() {
 			set := c.get("ResourceRecordSet")
-			change := picket.ChangeAdd // CREATE and UPSERT
-			if strings.EqualFold(c.get("Action").scalar(), "DELETE") {
-				change = picket.ChangeRemove
-			}
-			if err := e.route53Set(set, zone, change); err != nil {
+			if err := e.route53Set(set, zone, route53Change(c.get("Action").scalar(), set)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	return e.route53Set(doc, zone, picket.ChangePresent)
+}
+
+// route53Change is what an action does to a set's records. UPSERT takes the place of what
+// the set had. Of several sets that share a name and type, by weight or place, it takes the
+// place of one; which records that one had nobody says, so those are told as additions.
+func route53Change(action string, set value) picket.Change {
+	switch {
+	case strings.EqualFold(action, "DELETE"):
+		return picket.ChangeRemove
+	case strings.EqualFold(action, "UPSERT") && set.get("SetIdentifier").scalar() == "":
+		return picket.ChangeReplace
+	}
+	return picket.ChangeAdd
 }
 
 func (e *emitter) route53Sets(list value, zone string) error {
