@@ -49,7 +49,7 @@ func (f *Fleet) operator(name string, class Class, share float64, count int, p *
 	sum := 0.0
 	for i := range count {
 		h := habits
-		h.Addr = fleetAddr(len(f.Operators), i/6, i%6, i%4 == 3)
+		h.Addr = fleetAddr(len(f.Operators)*512+i/6, i%6, i%4 == 3)
 		h.Clients = math.Pow(float64(i+1), -0.5)
 		sum += h.Clients
 		f.Resolvers = append(f.Resolvers, h)
@@ -70,7 +70,7 @@ func (f *Fleet) tail(p *Parameters, r *rand.Rand) {
 	sum := 0.0
 	for i := range n {
 		h := drawHabits(p, r, ClassTail)
-		h.Addr = fleetAddr(16+i>>14, i&0x3fff, 53, i%5 == 4)
+		h.Addr = fleetAddr(tailNetworks+i, 53, i%5 == 4)
 		h.Clients = math.Pow(float64(i+3), -p.TailSlope)
 		sum += h.Clients
 		f.Resolvers = append(f.Resolvers, h)
@@ -81,14 +81,16 @@ func (f *Fleet) tail(p *Parameters, r *rand.Rand) {
 	f.Operators = append(f.Operators, Operator{"tail", ClassTail, first, n})
 }
 
-// fleetAddr is the address of a host in a network of an operator.
-func fleetAddr(operator, network, host int, six bool) netip.Addr {
+// tailNetworks is the number of the first network of the tail; an operator has 512
+// of those before.
+const tailNetworks = 16 * 512
+
+// fleetAddr is the address of a host in one of the 2^16 networks.
+func fleetAddr(network, host int, six bool) netip.Addr {
 	if six {
-		a := [16]byte{0x20, 0x01, 0x0d, 0xb8, byte(operator), byte(network >> 8), byte(network), 15: byte(host + 1)}
-		return netip.AddrFrom16(a)
+		return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, byte(network >> 8), byte(network), 15: byte(host + 1)})
 	}
-	n := operator<<14 + network
-	return netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), byte(host + 1)})
+	return netip.AddrFrom4([4]byte{10, byte(network >> 8), byte(network), byte(host + 1)})
 }
 
 func drawHabits(p *Parameters, r *rand.Rand, class Class) Resolver {
