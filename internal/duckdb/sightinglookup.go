@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -159,4 +160,56 @@ func joinRows(rows []sightingRow, f *picket.SightingFilter) []joined {
 		return cmp.Or(cmp.Compare(b.last, a.last), strings.Compare(a.rrtype, b.rrtype), strings.Compare(a.data, b.data), strings.Compare(a.detail, b.detail))
 	})
 	return list
+}
+
+// Lookups by RDATA find the keys of the names first, in the tables that are sorted
+// by data_key, then the rows of these names.
+
+// tables selects sightingColumns of all that counts, and leaves out rows that where
+// does not select as far as that makes reading shorter.
+func (q *sightingQuery) tables(ctx context.Context, tx *sql.Tx) (string, error) {
+	if q.byData == "" || q.byKey {
+		return sightingTables(ctx, tx)
+	}
+	runs, err := runsOf(ctx, tx)
+	if err != nil {
+		return "", err
+	}
+	from := sightingsRecent
+	for _, r := range runs {
+		ranges, ok, err := r.keysOf(ctx, tx, q.byData)
+		if err != nil {
+			return "", err
+		}
+		rows := ` UNION ALL SELECT ` + sightingColumns + ` FROM ` + r.table()
+		if !ok {
+			from += rows
+			continue
+		}
+		for _, k := range ranges {
+			from += rows + ` WHERE key BETWEEN ` + number(k.lo) + ` AND ` + number(k.hi)
+		}
+	}
+	return from, nil
+}
+
+// keyRange is the keys of names in one registered domain.
+type keyRange struct{ lo, hi uint64 }
+
+// maxRanges is how many ranges of keys are read one by one: each takes about a
+// millisecond.
+const maxRanges = 400
+
+// keysOf returns where the rows are whose data_key fulfils a condition; ok is false
+// when they are in so many places that reading all of the run takes no longer.
+func (r sightingRun) keysOf(ctx context.Context, q querier, cond string) (list []keyRange, ok bool, err error) {
+	limit := min(maxRanges, 4+int(r.rows/groupRows))
+	query := `SELECT min(key), max(key) FROM ` + r.byData() + ` WHERE ` + cond + ` GROUP BY key >> 32 LIMIT ` + strconv.Itoa(limit+1)
+	err = each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		var k keyRange
+		err := rows.Scan(&k.lo, &k.hi)
+		list = append(list, k)
+		return err
+	})
+	return list, len(list) <= limit, err
 }

@@ -84,7 +84,7 @@ func (s *Store) readSightings(ctx context.Context, q *sightingQuery, rest string
 		return s.closed(err)
 	}
 	defer tx.Rollback()
-	from, err := sightingTables(ctx, tx)
+	from, err := q.tables(ctx, tx)
 	if err != nil {
 		return s.closed(err)
 	}
@@ -183,6 +183,9 @@ type sightingQuery struct {
 	// nothing that joinRows cannot select by.
 	exact string
 	key   uint64
+	byKey bool // where bounds the key
+	// byData, when not empty, is a condition on data_key, which where has, too.
+	byData string
 	// only, when not nil, is what SQL cannot say: it is asked of every row.
 	only func(*picket.Sighting) bool
 }
@@ -227,9 +230,18 @@ func (q *sightingQuery) and(cond string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
+// dataKey is and, for a condition on data_key alone.
+func (q *sightingQuery) dataKey(cond string) {
+	q.and(cond)
+	if q.byData != "" {
+		cond = q.byData + ` AND ` + cond
+	}
+	q.byData = cond
+}
+
 func (q *sightingQuery) name(k *nameKeyer, name string, below bool) {
 	if !below {
-		q.exact, q.key = name, k.key(name)
+		q.exact, q.key, q.byKey = name, k.key(name), true
 		q.and(`key = ` + number(q.key))
 		q.and(`name = ?`, name)
 		return
@@ -239,6 +251,7 @@ func (q *sightingQuery) name(k *nameKeyer, name string, below bool) {
 	}
 	if lo, hi, ok := k.belowRange(name); ok {
 		q.and(`key BETWEEN ` + number(lo) + ` AND ` + number(hi))
+		q.byKey = true
 	}
 	q.and(`(name = ? OR ends_with(name, ?))`, name, "."+name)
 }
@@ -264,7 +277,7 @@ func (q *sightingQuery) data(k *nameKeyer, data string, below bool) {
 	if below {
 		name := canonicalName(data)
 		if lo, hi, ok := k.belowRange(name); ok {
-			q.and(`data_key BETWEEN ` + number(lo) + ` AND ` + number(hi))
+			q.dataKey(`data_key BETWEEN ` + number(lo) + ` AND ` + number(hi))
 		}
 		if name == "." {
 			q.and(dataName + ` <> ''`)
@@ -274,7 +287,7 @@ func (q *sightingQuery) data(k *nameKeyer, data string, below bool) {
 		return
 	}
 	if addr, err := netip.ParseAddr(data); err == nil && addr.Zone() == "" {
-		q.and(`data_key = ` + number(addrKey(addr)))
+		q.dataKey(`data_key = ` + number(addrKey(addr)))
 		q.and(`data = ?`, addr.String())
 		return
 	}
@@ -286,7 +299,7 @@ func (q *sightingQuery) data(k *nameKeyer, data string, below bool) {
 			keys = append(keys, number(k.apart(canonicalName(v))))
 		}
 	}
-	q.and(`data_key IN (` + strings.Join(keys, `, `) + `)`)
+	q.dataKey(`data_key IN (` + strings.Join(keys, `, `) + `)`)
 	q.and(`(data = ? OR data = ? OR `+dataName+` = ?)`, data, lower, name)
 }
 
@@ -299,9 +312,9 @@ func (q *sightingQuery) net(p netip.Prefix) {
 		q.and(`type = 'AAAA' AND regexp_full_match(data, '[0-9a-f:.]+')`)
 	}
 	if lo == hi {
-		q.and(`data_key = ` + number(lo))
+		q.dataKey(`data_key = ` + number(lo))
 	} else {
-		q.and(`data_key BETWEEN ` + number(lo) + ` AND ` + number(hi))
+		q.dataKey(`data_key BETWEEN ` + number(lo) + ` AND ` + number(hi))
 	}
 	if p.Addr().Is6() && p.Bits() > 64 {
 		q.only = func(v *picket.Sighting) bool {

@@ -30,6 +30,14 @@ type sightingRun struct{ id, rows int64 }
 
 func (r sightingRun) table() string { return "sightings_run_" + strconv.FormatInt(r.id, 10) }
 
+// byData is the table that leads from the RDATA of a run to its names.
+func (r sightingRun) byData() string { return "sightings_data_" + strconv.FormatInt(r.id, 10) }
+
+func (r sightingRun) drop(ctx context.Context, c *sql.Conn) error {
+	_, err := c.ExecContext(ctx, `DROP TABLE `+r.table()+`; DROP TABLE `+r.byData())
+	return err
+}
+
 const sightingColumns = `key, data_key, source, name, type, data, bailiwick, detail, first, last, zone_first, zone_last, count`
 
 // sightingMerged joins rows of what is the same, in the columns of sightingColumns.
@@ -109,7 +117,8 @@ func (s *Store) dropStrayRuns(ctx context.Context, write func(context.Context, f
 		return err
 	}
 	stray, err := s.paths(ctx, `SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND NOT temporary
-		AND regexp_full_match(table_name, 'sightings_run_[0-9]+') AND table_name NOT IN (SELECT 'sightings_run_' || id FROM sighting_runs)`)
+		AND regexp_full_match(table_name, 'sightings_(run|data)_[0-9]+')
+		AND table_name NOT IN (SELECT unnest(['sightings_run_' || id, 'sightings_data_' || id]) FROM sighting_runs)`)
 	if err != nil || len(stray) == 0 {
 		return err
 	}
@@ -229,7 +238,7 @@ func (s *Store) replaceRuns(ctx context.Context, old []sightingRun, where string
 	return run, s.step("sightings swapped")
 }
 
-// buildRun creates the table of a run that does not count yet and fills it, on a
+// buildRun creates the tables of a run that does not count yet and fills them, on a
 // connection of its own and in one transaction.
 func (s *Store) buildRun(ctx context.Context, fill func(ctx context.Context, c *sql.Conn, table string) error) (run sightingRun, err error) {
 	c, err := s.db.Conn(ctx)
@@ -245,6 +254,10 @@ func (s *Store) buildRun(ctx context.Context, fill func(ctx context.Context, c *
 			return err
 		}
 		if err := fill(ctx, c, run.table()); err != nil {
+			return err
+		}
+		_, err := c.ExecContext(ctx, `CREATE TABLE `+run.byData()+` AS SELECT data_key, key FROM `+run.table()+` WHERE data <> '' ORDER BY data_key`)
+		if err != nil {
 			return err
 		}
 		return c.QueryRowContext(ctx, `SELECT count(*) FROM `+run.table()).Scan(&run.rows)
@@ -319,13 +332,12 @@ func enterRun(ctx context.Context, c *sql.Conn, run sightingRun, old []sightingR
 		if _, err := c.ExecContext(ctx, `DELETE FROM sighting_runs WHERE id = ?`, r.id); err != nil {
 			return err
 		}
-		if _, err := c.ExecContext(ctx, `DROP TABLE `+r.table()); err != nil {
+		if err := r.drop(ctx, c); err != nil {
 			return err
 		}
 	}
 	if run.rows == 0 {
-		_, err := c.ExecContext(ctx, `DROP TABLE `+run.table())
-		return err
+		return run.drop(ctx, c)
 	}
 	_, err := c.ExecContext(ctx, `INSERT INTO sighting_runs VALUES (?, ?)`, run.id, run.rows)
 	return err
@@ -407,13 +419,16 @@ func (s *Store) eachSeenName(ctx context.Context, f func(name string, last time.
 	return nil
 }
 
+// sightingsRecent selects sightingColumns of the recent rows that count.
+const sightingsRecent = `SELECT ` + sightingColumns + ` FROM sightings_recent WHERE NOT ` + uncommitted
+
 // sightingTables selects sightingColumns of all that counts.
 func sightingTables(ctx context.Context, q querier) (string, error) {
 	runs, err := runsOf(ctx, q)
 	if err != nil {
 		return "", err
 	}
-	from := `SELECT ` + sightingColumns + ` FROM sightings_recent WHERE NOT ` + uncommitted
+	from := sightingsRecent
 	for _, r := range runs {
 		from += ` UNION ALL SELECT ` + sightingColumns + ` FROM ` + r.table()
 	}

@@ -30,7 +30,8 @@ CREATE TABLE sightings_recent (
     batch      BIGINT NOT NULL -- grows with every append
 );
 
--- The runs that count. The table of run N is sightings_run_N.
+-- The runs that count. The table of run N is sightings_run_N, sorted by key;
+-- sightings_data_N has data_key and key of its rows, sorted by data_key.
 CREATE TABLE sighting_runs (
     id        BIGINT NOT NULL,
     row_count BIGINT NOT NULL
