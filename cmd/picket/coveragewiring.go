@@ -121,7 +121,7 @@ func (o *overseer) setup() picket.Setup {
 			}
 		}
 	}
-	s.Zones = o.delegated.of(context.Background(), watchedZones(o.d.know))
+	s.Zones, s.Servers = o.delegated.of(context.Background(), watchedZones(o.d.know), s.Servers)
 	s.Time = time.Now().UTC()
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -36,23 +37,37 @@ type delegations struct {
 	history picket.ZoneHistory // nil when there is none
 	log     *slog.Logger
 
-	mu    sync.Mutex
-	asked map[string]picket.SetupZone // what parents' servers said, by apex
-	files map[string]*zoneFileNS      // by path
-	told  map[string]string           // last failure of each zone, logged once
+	mu      sync.Mutex
+	asked   map[string]picket.SetupZone // what parents' servers said, by apex
+	glue    map[string][]string         // addresses that they added, by name server
+	files   map[string]*zoneFileNS      // by path
+	told    map[string]string           // last failure of each zone, logged once
+	changed int                         // grows with asked, glue and files
+	last    lastDelegations
 }
 
-// zoneFileNS are the NS records of a zone file.
+// lastDelegations is what was worked out last, and of what.
+type lastDelegations struct {
+	changed  int
+	revision int64 // of the history
+	names    []string
+	zones    []picket.SetupZone
+	servers  []picket.SetupServer
+}
+
+// zoneFileNS are the NS records of a zone file, and addresses of name servers.
 type zoneFileNS struct {
-	modified time.Time
-	size     int64
-	apex     string
-	ns       map[string][]string // by owner
+	modified  time.Time
+	size      int64
+	apex      string
+	ns        map[string][]string // by owner
+	wanted    map[string]bool     // whose addresses were looked for
+	addresses map[string][]string // by owner; nil when nobody has looked
 }
 
 func newDelegations(zones []zoneConfig, history picket.ZoneHistory, log *slog.Logger) *delegations {
 	return &delegations{zones: zones, history: history, log: log, asked: map[string]picket.SetupZone{},
-		files: map[string]*zoneFileNS{}, told: map[string]string{}}
+		glue: map[string][]string{}, files: map[string]*zoneFileNS{}, told: map[string]string{}}
 }
 
 // refresh reads the zone files that have changed and asks the parents' servers.
@@ -70,13 +85,15 @@ func (g *delegations) refresh(ctx context.Context) {
 		if err != nil {
 			continue // the configuration was checked
 		}
-		names, err := askDelegation(ctx, net.JoinHostPort(at.Addr().String(), fmt.Sprint(at.Port())), apex)
+		names, glue, err := askDelegation(ctx, net.JoinHostPort(at.Addr().String(), fmt.Sprint(at.Port())), apex)
 		if ctx.Err() != nil {
 			return
 		}
 		g.mu.Lock()
 		if err == nil {
 			g.asked[apex] = picket.SetupZone{Name: apex, Delegation: names, Parent: "name server " + at.String()}
+			maps.Copy(g.glue, glue)
+			g.changed++
 			delete(g.told, apex)
 		} else if g.told[apex] != err.Error() {
 			g.told[apex] = err.Error()
@@ -84,11 +101,13 @@ func (g *delegations) refresh(ctx context.Context) {
 		}
 		g.mu.Unlock()
 	}
+	g.readAddresses()
 }
 
 // askDelegation asks one name server, non-recursively, to whom zone is delegated. It
-// refers to the name servers (RFC 1034 §4.3.2), or answers itself when it has the zone, too.
-func askDelegation(ctx context.Context, server, zone string) ([]string, error) {
+// refers to the name servers (RFC 1034 §4.3.2), or answers itself when it has the zone,
+// too. glue are addresses that it adds.
+func askDelegation(ctx context.Context, server, zone string) (names []string, glue map[string][]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, delegationTimeout)
 	defer cancel()
 	q := new(dns.Msg)
@@ -96,7 +115,6 @@ func askDelegation(ctx context.Context, server, zone string) ([]string, error) {
 	q.RecursionDesired = false
 	q.SetEdns0(1232, false)
 	var r *dns.Msg
-	var err error
 	for _, network := range []string{"udp", "tcp"} {
 		c := &dns.Client{Net: network, Timeout: delegationTimeout}
 		if r, _, err = c.ExchangeContext(ctx, q, server); err == nil && !r.Truncated {
@@ -104,21 +122,26 @@ func askDelegation(ctx context.Context, server, zone string) ([]string, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if r.Rcode != dns.RcodeSuccess {
-		return nil, fmt.Errorf("it answers %s", dns.RcodeToString[r.Rcode])
+		return nil, nil, fmt.Errorf("it answers %s", dns.RcodeToString[r.Rcode])
 	}
-	var names []string
 	for _, rr := range slices.Concat(r.Answer, r.Ns) {
 		if ns, ok := rr.(*dns.NS); ok && strings.EqualFold(ns.Hdr.Name, zone) {
 			names = append(names, nsName(ns.Ns))
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("it delegates the zone to nobody")
+		return nil, nil, errors.New("it delegates the zone to nobody")
 	}
-	return sortedNames(names), nil
+	names, glue = sortedNames(names), map[string][]string{}
+	for _, rr := range r.Extra {
+		if owner := nsName(rr.Header().Name); slices.Contains(names, owner) && len(glue[owner]) < addressesMost {
+			glue[owner] = append(glue[owner], addressIn(rr)...)
+		}
+	}
+	return names, glue, nil
 }
 
 // nsName is a name server's name as setups have it.
@@ -153,6 +176,7 @@ func (g *delegations) readFile(z zoneConfig) *zoneFileNS {
 	}
 	f.size, f.modified = st.Size(), st.ModTime()
 	g.files[z.File] = f
+	g.changed++
 	return f
 }
 
@@ -207,10 +231,32 @@ func (c *nsCollector) Directive(string, []byte) {}
 // Problem implements masterfile.Handler.
 func (c *nsCollector) Problem(masterfile.Problem) {}
 
-// of says to whom the zones are delegated, in their order.
-func (g *delegations) of(ctx context.Context, zones []string) []picket.SetupZone {
+// of says to whom the zones are delegated, in their order, and which name servers
+// there are: the configured ones, and those that the zones name. It works them out
+// anew when the history or what parents and files say has changed.
+func (g *delegations) of(ctx context.Context, zones []string, configured []picket.SetupServer) ([]picket.SetupZone, []picket.SetupServer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	revision := int64(0)
+	if g.history != nil {
+		var err error
+		if revision, err = g.history.HistoryRevision(ctx); err != nil {
+			if ctx.Err() == nil {
+				g.log.Error("read the history of zones", "error", err)
+			}
+			return g.last.zones, g.last.servers
+		}
+	}
+	l := &g.last
+	if l.servers == nil || l.changed != g.changed || l.revision != revision || !slices.Equal(l.names, zones) {
+		*l = lastDelegations{changed: g.changed, revision: revision, names: slices.Clone(zones), zones: g.delegated(ctx, zones)}
+		l.servers = append([]picket.SetupServer{}, g.servers(ctx, configured, l.zones)...)
+	}
+	return l.zones, l.servers
+}
+
+// delegated says to whom the zones are delegated. g.mu is held.
+func (g *delegations) delegated(ctx context.Context, zones []string) []picket.SetupZone {
 	list := make([]picket.SetupZone, len(zones))
 	for i, z := range zones {
 		if a, ok := g.asked[z]; ok {

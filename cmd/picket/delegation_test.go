@@ -86,7 +86,7 @@ func TestAskDelegation(t *testing.T) {
 				}
 				return r
 			})
-			got, err := askDelegation(t.Context(), at, "example.com.")
+			got, _, err := askDelegation(t.Context(), at, "example.com.")
 			if !reflect.DeepEqual(got, x.want) || (err == nil) != (x.want != nil) {
 				t.Errorf("%q, %v; want %q", got, err, x.want)
 			}
@@ -94,15 +94,17 @@ func TestAskDelegation(t *testing.T) {
 	}
 }
 
-// livesOf answers with NS records of recorded zones. It implements picket.ZoneHistory.
+// livesOf answers with records of recorded zones. It implements picket.ZoneHistory.
 type livesOf struct {
 	picket.ZoneHistory
 	list []picket.RecordLife
 }
 
+func (l livesOf) HistoryRevision(context.Context) (int64, error) { return int64(len(l.list)), nil }
+
 func (l livesOf) Lives(_ context.Context, f picket.HistoryFilter) (list []picket.RecordLife, total int64, err error) {
 	for _, x := range l.list {
-		if x.Zone == f.Zone && x.Name == f.Name && x.Type == f.Type {
+		if (f.Zone == "" || x.Zone == f.Zone) && x.Name == f.Name && x.Type == f.Type {
 			list = append(list, x)
 		}
 	}
@@ -123,19 +125,24 @@ func TestDelegationSources(t *testing.T) {
 		r := new(dns.Msg)
 		r.SetReply(q)
 		r.Ns = []dns.RR{parseRR(t, "asked.example. NS ns.parent.example.")}
+		r.Extra = []dns.RR{parseRR(t, "NS.parent.example. A 192.0.2.6"), parseRR(t, "ns.parent.example. AAAA 2001:db8::6"), parseRR(t, "other.example. A 192.0.2.66")}
 		return r
 	})
 	g := newDelegations([]zoneConfig{
-		{File: file("example.com.zone", "$ORIGIN example.com.\n@ 300 SOA ns1 h 1 2 3 4 5\n@ NS ns1\n@ NS ns2.example.net.\nsub NS NS.sub\n")},
+		{File: file("example.com.zone", "$ORIGIN example.com.\n@ 300 SOA ns1 h 1 2 3 4 5\n@ NS ns1\n@ NS ns2.example.net.\nsub NS NS.sub\nns.sub A 192.0.2.5 ; glue\n"+
+			"NS1 A 192.0.2.1\nns1 AAAA 2001:DB8::1\nwww A 192.0.2.80\n")},
 		{File: file("sub.zone", "@ 300 SOA ns h 1 2 3 4 5\n@ NS other\n"), Origin: "sub.example.com"},
 		{File: file("asked.zone", "@ 300 SOA ns h 1 2 3 4 5\n@ NS own\n"), Origin: "asked.example", Parent: asked},
 		{File: filepath.Join(dir, "none.zone"), Origin: "none.example"},
 	}, livesOf{list: []picket.RecordLife{
 		{Zone: "moved.example.", Name: "moved.example.", Type: "NS", Data: "NS1.moved.example.", Method: picket.MethodTransfer},
 		{Zone: "moved.example.", Name: "moved.example.", Type: "NS", Data: "planned.example.", Method: picket.MethodGit},
+		{Zone: "moved.example.", Name: "ns1.moved.example.", Type: "A", Data: "192.0.2.7", Method: picket.MethodTransfer},
+		{Zone: "example.net.", Name: "ns2.example.net.", Type: "AAAA", Data: "2001:db8::2", Method: picket.MethodFile},
 	}}, slog.New(slog.DiscardHandler))
 	g.refresh(t.Context())
-	got := g.of(t.Context(), []string{"example.com.", "sub.example.com.", "asked.example.", "moved.example.", "none.example."})
+	configured := []picket.SetupServer{{Name: "ns1.example.com.", Addresses: []string{"198.51.100.1"}, Provider: "Example"}, {Name: "hidden.example.com.", Addresses: []string{"198.51.100.2"}}}
+	got, servers := g.of(t.Context(), []string{"example.com.", "sub.example.com.", "asked.example.", "moved.example.", "none.example."}, configured)
 	want := []picket.SetupZone{
 		{Name: "example.com.", Delegation: []string{"ns1.example.com.", "ns2.example.net."}},
 		{Name: "sub.example.com.", Delegation: []string{"ns.sub.example.com."}, Parent: "zone example.com."},
@@ -145,5 +152,18 @@ func TestDelegationSources(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("delegations\n%+v\nwant\n%+v", got, want)
+	}
+	// What is configured stays first; addresses come from the zones' own records, glue,
+	// what the parent's server adds and recorded zones.
+	wantServers := []picket.SetupServer{
+		{Name: "ns1.example.com.", Addresses: []string{"198.51.100.1", "192.0.2.1", "2001:db8::1"}, Provider: "Example"},
+		{Name: "hidden.example.com.", Addresses: []string{"198.51.100.2"}},
+		{Name: "ns.parent.example.", Addresses: []string{"192.0.2.6", "2001:db8::6"}, Zones: []string{"asked.example."}},
+		{Name: "ns.sub.example.com.", Addresses: []string{"192.0.2.5"}, Zones: []string{"sub.example.com."}},
+		{Name: "ns1.moved.example.", Addresses: []string{"192.0.2.7"}, Zones: []string{"moved.example."}},
+		{Name: "ns2.example.net.", Addresses: []string{"2001:db8::2"}, Zones: []string{"example.com."}},
+	}
+	if !reflect.DeepEqual(servers, wantServers) {
+		t.Errorf("servers\n%+v\nwant\n%+v", servers, wantServers)
 	}
 }

@@ -19,7 +19,7 @@ func (r *Reporter) CouldSee(ctx context.Context, detector string, f picket.Cover
 	if i < 0 {
 		return nil, fmt.Errorf("detector %q: %w", detector, picket.ErrNotFound)
 	}
-	from, to, err := r.times(f)
+	from, to, _, err := r.times(f)
 	if err != nil {
 		return nil, fmt.Errorf("could %s have seen it: %w", detector, err)
 	}
@@ -97,7 +97,7 @@ func (c *could) pieces(ctx context.Context, r *Reporter, from, to time.Time, zon
 				as = r.with(setups[j])
 			}
 		}
-		v, err := as.load(ctx, start, end)
+		v, err := as.load(ctx, start, end, end)
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (v *view) gapsOf(k key, s *series) {
 		for b < s.end && s.steps[b] == 0 {
 			b++
 		}
-		if g := (gap{a: a, b: b, open: b == s.end}); v.isGap(k, s, &g) {
+		if g := (gap{a: a, b: b, open: b == s.end && s.late+sum(s.steps, b, v.n) == 0}); v.isGap(k, s, &g) {
 			if g.open {
 				g.b = v.n
 			}

@@ -225,5 +225,10 @@ func (v *view) firstLast(s *series) (first, last time.Time) {
 			last = v.time(i)
 		}
 	}
+	if s.late > 0 {
+		if last = v.to; first.IsZero() {
+			first = v.to
+		}
+	}
 	return first, last
 }

@@ -58,35 +58,40 @@ func New(opt Options) *Reporter {
 
 // Coverage implements picket.CoverageReporter.
 func (r *Reporter) Coverage(ctx context.Context, f picket.CoverageFilter) (*picket.CoverageReport, error) {
-	from, to, err := r.times(f)
+	from, to, end, err := r.times(f)
 	if err != nil {
 		return nil, fmt.Errorf("coverage: %w", err)
 	}
-	v, err := r.load(ctx, from, to)
+	v, err := r.load(ctx, from, to, end)
 	if err != nil {
 		return nil, fmt.Errorf("coverage: %w", err)
 	}
 	a := r.analyse(v, f.Zone)
 	return &picket.CoverageReport{
-		From: from, To: to, Made: v.now, Statement: a.statement(), Problems: a.problems, Cells: a.cells,
+		From: from, To: end, Made: v.now, Statement: a.statement(), Problems: a.problems, Cells: a.cells,
 		Classes: a.classes(), Detectors: a.detectors, Retention: a.retention,
 	}, nil
 }
 
-// times are whole minutes: the last 24 hours when nothing else is asked for.
-func (r *Reporter) times(f picket.CoverageFilter) (from, to time.Time, err error) {
+// times are whole minutes: the last 24 hours when nothing else is asked for. When
+// that reaches until now, end is now: the minute that is still being counted is
+// not judged, but what has come in it has come.
+func (r *Reporter) times(f picket.CoverageFilter) (from, to, end time.Time, err error) {
 	now := r.opt.Now()
 	if to = f.To; to.IsZero() {
 		to = now
+	}
+	if end = to.UTC(); end.After(now) || now.Sub(end) > time.Minute {
+		end = to.UTC().Truncate(time.Minute)
 	}
 	if from = f.From; from.IsZero() {
 		from = to.Add(-24 * time.Hour)
 	}
 	from, to = from.UTC().Truncate(time.Minute), to.UTC().Truncate(time.Minute)
 	if !from.Before(to) {
-		return from, to, fmt.Errorf("from %s is not a minute before to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), picket.ErrBadValue)
+		return from, to, end, fmt.Errorf("from %s is not a minute before to %s: %w", from.Format(time.RFC3339), to.Format(time.RFC3339), picket.ErrBadValue)
 	}
-	return from, to, nil
+	return from, to, end, nil
 }
 
 // analysis is a report on its way.
@@ -224,7 +229,7 @@ func (a *analysis) onlyInput(server string) string {
 // silence says why a zone at a server has brought nothing at all.
 func (a *analysis) silence(zone, server string, configured bool) picket.Silence {
 	if !configured {
-		return a.unconfigured()
+		return a.unconfigured(zone, server)
 	}
 	whole := a.series[key{allZones, server}]
 	if whole != nil && whole.seen > 0 {
@@ -248,14 +253,26 @@ func (a *analysis) silence(zone, server string, configured bool) picket.Silence 
 	return picket.SilenceUnknown
 }
 
+// tooEarly is how long an input that is not of one server has to have been there
+// before a server that it has not brought counts as one that it does not bring.
+const tooEarly = 15 * time.Minute
+
 // unconfigured is the silence of a server that no input is for. An input that says
-// not which server its queries reached may well bring that one's.
-func (a *analysis) unconfigured() picket.Silence {
+// not which server its queries reached may well bring that one's, and so may one
+// that has only begun; and a server whose addresses nobody knows may be the one
+// that was asked at an address that is nobody's.
+func (a *analysis) unconfigured(zone, server string) picket.Silence {
 	for i := range a.setup.Inputs {
 		in := a.inputs[a.setup.Inputs[i].Name]
-		if (in.Kind == picket.KindQuery || in.Kind == "") && in.Server == "" && !in.addressed {
+		if in.Kind != picket.KindQuery && in.Kind != "" || in.Server != "" {
+			continue
+		}
+		if !in.addressed || a.to.Sub(latest(in.since, a.born)) < tooEarly {
 			return picket.SilenceUnknown
 		}
+	}
+	if s := a.servers[server]; a.strangers[zone] && (s == nil || len(s.Addresses) == 0) {
+		return picket.SilenceUnknown
 	}
 	return picket.SilenceNever
 }

@@ -382,7 +382,7 @@ func BenchmarkCoverage(b *testing.B) {
 	r := w.reporter()
 	for b.Loop() { // without what the made store takes
 		b.StopTimer()
-		v, err := r.load(b.Context(), at(19, 18, 0), at(20, 18, 0))
+		v, err := r.load(b.Context(), at(19, 18, 0), at(20, 18, 0), at(20, 18, 0))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -31,23 +31,28 @@ type series struct {
 	steps  []int64         // of the range
 	hours  map[int64]int64 // by Unix hour, range and history
 	inputs map[string]bool // that brought any, range and history
-	seen   int64           // in the range
+	seen   int64           // in the range, and in the minute that is still being counted
+	late   int64           // of these, those of that minute
 	before int64           // in the history
 	gaps   []gap           // in order
 	start  int             // first step that is judged
 	end    int             // step behind the last one that is judged
 }
 
-// view is everything about a range of time.
+// view is everything about a range of time. What is judged ends with a whole
+// minute, at to; what has come since then, until end, counts as seen.
 type view struct {
 	from, to, now time.Time
+	end           time.Time // not before to
 	step          time.Duration
 	n             int // steps
 
 	setup     picket.Setup   // that held last in the range
 	setups    []picket.Setup // that held in it, oldest first
 	servers   map[string]*picket.SetupServer
-	addresses map[string]string // server by address
+	addresses map[string][]string // servers by address, the configured ones first
+	delegated map[key]bool        // zone and server
+	strangers map[string]bool     // zones asked at addresses that are no known server's
 	inputs    map[string]*inputView
 	series    map[key]*series
 	down      []picket.Uptime // times in which picket did not run
@@ -61,8 +66,8 @@ type view struct {
 
 // load reads a range. Setups that held then are used, and the present one when
 // none was noted.
-func (r *Reporter) load(ctx context.Context, from, to time.Time) (*view, error) {
-	v := &view{from: from, to: to, now: r.opt.Now(), step: time.Minute}
+func (r *Reporter) load(ctx context.Context, from, to, end time.Time) (*view, error) {
+	v := &view{from: from, to: to, end: end, now: r.opt.Now(), step: time.Minute}
 	if d := to.Sub(from); d > maxSteps*time.Minute {
 		v.step = (d/maxSteps + time.Minute).Truncate(time.Minute)
 	}
@@ -83,7 +88,7 @@ func (r *Reporter) load(ctx context.Context, from, to time.Time) (*view, error) 
 	if v.retained, err = store.Retained(ctx); err != nil {
 		return nil, err
 	}
-	if v.steps, err = store.IntakeSteps(ctx, from, to, time.Minute); err != nil {
+	if v.steps, err = store.IntakeSteps(ctx, from, end, time.Minute); err != nil {
 		return nil, err
 	}
 	if r.opt.Lags != nil {
@@ -102,7 +107,7 @@ func (r *Reporter) load(ctx context.Context, from, to time.Time) (*view, error) 
 	for i := range list {
 		v.addHour(&list[i])
 	}
-	if list, err = store.Activity(ctx, from, to, v.step); err != nil {
+	if list, err = store.Activity(ctx, from, end, v.step); err != nil {
 		return nil, err
 	}
 	for i := range list {
@@ -150,7 +155,13 @@ func (p *past) hours(ctx context.Context, store picket.CoverageStore, before, no
 
 // index makes servers, addresses and inputs to be found.
 func (v *view) index(r *Reporter) {
-	v.servers, v.addresses = map[string]*picket.SetupServer{}, map[string]string{}
+	v.servers, v.addresses = map[string]*picket.SetupServer{}, map[string][]string{}
+	v.delegated, v.strangers = map[key]bool{}, map[string]bool{}
+	for i := range v.setup.Zones {
+		for _, s := range v.setup.Zones[i].Delegation {
+			v.delegated[key{v.setup.Zones[i].Name, s}] = true
+		}
+	}
 	v.series, v.inputs = map[key]*series{}, map[string]*inputView{}
 	for i := range v.setup.Servers {
 		s := &v.setup.Servers[i]
@@ -161,7 +172,9 @@ func (v *view) index(r *Reporter) {
 			} else if p, err := netip.ParseAddr(a); err == nil {
 				a = p.Unmap().String()
 			}
-			v.addresses[a] = s.Name
+			if !slices.Contains(v.addresses[a], s.Name) {
+				v.addresses[a] = append(v.addresses[a], s.Name)
+			}
 		}
 	}
 	for i := range v.setup.Inputs {
@@ -237,14 +250,39 @@ func latest(a, b time.Time) time.Time {
 // serverOf says of which server counts are: that of their address, else the one
 // that their input is configured for, else the input itself.
 func (v *view) serverOf(a *picket.Activity) string {
-	if s := v.addresses[a.Server]; s != "" {
-		return s
-	}
 	in := v.inputs[a.Input]
+	if names := v.addresses[a.Server]; len(names) > 0 {
+		return v.nameOf(names, in, a.Zone)
+	}
 	if in != nil && in.Server != "" {
 		return in.Server
 	}
+	if a.Server != "" {
+		v.strangers[a.Zone] = true
+	}
 	return "[" + a.Input + "]"
+}
+
+// nameOf picks one of the names that an address has: one machine often answers for
+// several zones under a name in each.
+func (v *view) nameOf(names []string, in *inputView, zone string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	if in != nil && in.Server != "" && slices.Contains(names, in.Server) {
+		return in.Server
+	}
+	for _, n := range names {
+		if v.delegated[key{zone, n}] {
+			return n
+		}
+	}
+	for _, n := range names {
+		if slices.Contains(v.servers[n].Zones, zone) {
+			return n
+		}
+	}
+	return names[0]
 }
 
 // isPseudo reports whether a server is only the name of an input.
@@ -286,12 +324,17 @@ func (v *view) addHour(a *picket.Activity) {
 	})
 }
 
-// addStep counts a step of the range.
+// addStep counts a step of the range, or of the minute after it.
 func (v *view) addStep(a *picket.Activity) {
 	i := int(a.Start.Sub(v.from) / v.step)
 	i = min(max(i, 0), v.n-1)
+	late := !a.Start.Before(v.to)
 	v.both(a, func(s *series) {
-		s.steps[i] += a.Count
+		if late {
+			s.late += a.Count
+		} else {
+			s.steps[i] += a.Count
+		}
 		s.hours[a.Start.Unix()/3600] += a.Count
 		s.seen += a.Count
 		s.inputs[a.Input] = true

@@ -1,0 +1,90 @@
+package coverage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/picket-dns/picket"
+)
+
+// tap makes one input, which says the server's address and nothing else, bring
+// everything.
+func tap(w *world) *world {
+	for k, a := range w.activity {
+		delete(w.activity, k)
+		k.Input = "tap"
+		w.activity[k] = a
+	}
+	w.setup.Inputs = []picket.SetupInput{{Name: "tap", Kind: picket.KindQuery, Live: true}}
+	return w
+}
+
+// TestOneAddressManyNames: one machine answers for two zones under a name in each;
+// what it is asked of a zone is of the name that the zone is delegated to.
+func TestOneAddressManyNames(t *testing.T) {
+	w := tap(newWorld(3, 2,
+		feed{input: "a", server: "ns1.example.com.", addr: "192.0.2.1", zones: queries(20)},
+		feed{input: "b", server: "ns1.example.org.", addr: "192.0.2.1", zones: map[string]float64{"example.org.": 30}},
+	)).zone("example.com.", "ns1.example.com.").zone("example.org.", "ns1.example.org.")
+	r := report(t, w, time.Time{})
+	checkProblems(t, r)
+	for zone, server := range map[string]string{"example.com.": "ns1.example.com.", "example.org.": "ns1.example.org."} {
+		if c := cellOf(t, r, zone, server); c.State != "collected" || c.Seen < 20000 {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(r.Cells) != 4 {
+		t.Errorf("%d cells, want two of queries and two of records: %+v", len(r.Cells), r.Cells)
+	}
+}
+
+// TestUnknownAddresses: a delegated server without known addresses may be the one
+// that is asked at an address that is nobody's. One with known addresses is not.
+func TestUnknownAddresses(t *testing.T) {
+	w := tap(newWorld(3, 2, feed{input: "a", server: "x", addr: "192.0.2.1", zones: queries(20)})).zone("example.com.", "ns1.example.com.", "ns2.example.com.")
+	w.setup.Servers = []picket.SetupServer{{Name: "ns2.example.com.", Addresses: []string{"192.0.2.2"}, Zones: []string{"example.com."}}}
+	r := report(t, w, time.Time{})
+	checkProblems(t, r, picket.CoverageProblem{Code: "never-configured", Zone: "example.com.", Server: "ns2.example.com."})
+	if c := cellOf(t, r, "example.com.", "ns1.example.com."); c.Silence != picket.SilenceUnknown {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestTooEarly: what an input of many servers has not brought in its first minutes
+// may still come.
+func TestTooEarly(t *testing.T) {
+	for minutes, want := range map[int]picket.Silence{5: picket.SilenceUnknown, 20: picket.SilenceNever} {
+		w := tap(newWorld(3, 1, feed{input: "a", server: "ns1.example.com.", addr: "192.0.2.1", zones: queries(20)})).zone("example.com.", "ns1.example.com.", "ns2.example.com.")
+		w.setup.Time = w.now.Truncate(time.Minute).Add(-time.Duration(minutes) * time.Minute)
+		w.uptimes = []picket.Uptime{{From: w.setup.Time, To: w.now}}
+		if c := cellOf(t, report(t, w, time.Time{}), "example.com.", "ns2.example.com."); c.Silence != want {
+			t.Errorf("after %d minutes: %+v, want %s", minutes, c, want)
+		}
+	}
+}
+
+// TestFirstMinute: what has come in counts at once, although only whole minutes are judged.
+func TestFirstMinute(t *testing.T) {
+	w := three(same)
+	w.setup.Time = w.now.Add(-20 * time.Second)
+	w.uptimes = []picket.Uptime{{From: w.setup.Time, To: w.now}}
+	for k := range w.activity {
+		if k.Start.Before(w.now.Truncate(time.Minute)) {
+			delete(w.activity, k)
+		}
+	}
+	w.intake = nil
+	r := report(t, w, time.Time{})
+	checkProblems(t, r)
+	if !r.To.Equal(w.now) {
+		t.Errorf("the report ends at %s, want %s", r.To, w.now)
+	}
+	for _, server := range []string{"ns1.example.com.", "ns2.example.com.", "ns3.example.com."} {
+		if c := cellOf(t, r, "example.com.", server); c.Seen == 0 || c.State != "collected" || !c.Last.Equal(at(20, 18, 0)) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if want := "Watched: 3 of 3 name servers of example.com. with response codes."; r.Statement != want {
+		t.Errorf("statement %s", r.Statement)
+	}
+}
