@@ -26,9 +26,9 @@ const (
 	delegationEvery = time.Hour
 	forgetEvery     = 6 * time.Hour
 	coverageKept    = 3 * 366 * 24 * time.Hour
-	// Reports count whole minutes: before some have passed, one would say that
-	// nothing comes from what has only just been switched on.
-	reportAfter = 2 * time.Minute
+	// Before that, a report would say that nothing comes from what is only just being
+	// connected.
+	reportAfter = 15 * time.Second
 )
 
 // overseer watches the watch: what is set up, whether it runs, what of it is silent.
@@ -199,7 +199,8 @@ func (o *overseer) keep(ctx context.Context) {
 		if changed {
 			said = time.Time{}
 		}
-		if now.Sub(said) >= statementEvery {
+		// What has only begun changes quickly.
+		if age := now.Sub(said); age >= statementEvery || age >= setupEvery && now.Sub(o.d.started) < 4*reportAfter {
 			said = now
 			o.note("make the statement on coverage", o.makeStatement(ctx))
 		}

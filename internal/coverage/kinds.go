@@ -123,14 +123,18 @@ func (a *analysis) classes() []picket.ClassCoverage {
 }
 
 func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
-	all, good, some, broken := 0, 0, 0, 0
+	all, good, some, broken, nameless := 0, 0, 0, 0, 0
 	for _, c := range a.cells {
 		if c.Kind != kind {
 			continue
 		}
+		if kind == picket.KindQuery && isPseudo(c.Server) {
+			nameless++
+			continue
+		}
 		all++
 		switch {
-		case c.State == "collected":
+		case c.State == "collected", watched(&c):
 			good++
 		case c.State == "partial":
 			some++
@@ -138,19 +142,28 @@ func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
 			broken++
 		}
 	}
-	what := "inputs"
+	what, one := "inputs", "input"
 	switch kind {
 	case picket.KindQuery:
-		what = "pairs of zone and name server"
+		what, one = "pairs of zone and name server", "pair of zone and name server"
 	case picket.KindRecord:
-		what = "zones"
+		what, one = "zones", "zone"
 	}
 	stored := slices.ContainsFunc(a.retained, func(r picket.Retained) bool { return r.Kind == kind && r.Rows > 0 })
 	switch {
 	case all > 0 && good == all:
 		v.Verdict, v.Text = "collected", fmt.Sprintf("Collected from all %d %s.", all, what)
+		if all == 1 {
+			v.Text = "Collected from the one " + one + " there is."
+		}
 	case good+some > 0:
-		v.Verdict, v.Text = "partial", fmt.Sprintf("Collected from %d of %d %s, from %d of these in part.", good+some, all, what, some)
+		v.Verdict, v.Text = "partial", fmt.Sprintf("Collected from %d of %d %s", good+some, all, what)
+		if some > 0 {
+			v.Text += fmt.Sprintf(", from %d of these in part", some)
+		}
+		v.Text += "."
+	case nameless > 0:
+		v.Verdict, v.Text = "partial", "Queries come in, but nothing says which name servers they have reached."
 	case broken > 0:
 		v.Verdict, v.Text = "broken", fmt.Sprintf("Configured, but nothing comes from %d of %d %s.", broken, all, what)
 	case all > 0 && kind != picket.KindQuery && kind != picket.KindRecord:
@@ -178,6 +191,9 @@ func fieldsOf(n *Needs, known bool) []string {
 	return slices.Compact(list)
 }
 
+// justStarted is how soon after a start it means little that nothing has come.
+const justStarted = time.Minute
+
 // detect judges the detectors.
 func (a *analysis) detect() {
 	blind, reasons := map[string][]string{}, []string(nil) // detectors by what they lack
@@ -196,11 +212,11 @@ func (a *analysis) detect() {
 		a.detectors = append(a.detectors, c)
 	}
 	for _, reason := range reasons {
-		are := "is"
-		if len(blind[reason]) > 1 {
-			are = "are"
+		who := and(blind[reason]) + number(blind[reason], " is", " are")
+		if n := len(blind[reason]); n > someNames && n == len(a.setup.Detectors) {
+			who = fmt.Sprintf("all %d detectors are", n)
 		}
-		a.problem(picket.CoverageProblem{Code: "blind"}, "%s, so %s %s blind.", strings.ToUpper(reason[:1])+reason[1:], and(blind[reason]), are)
+		a.problem(picket.CoverageProblem{Code: "blind"}, "%s, so %s blind.", strings.ToUpper(reason[:1])+reason[1:], who)
 	}
 }
 
@@ -239,6 +255,8 @@ func (a *analysis) sight(d *Needs) (state string, why []string) {
 		why = append(why, fmt.Sprintf("the contents of %d of %d zones are not known", len(a.setup.Zones)-known, len(a.setup.Zones)))
 	}
 	switch {
+	case inputs == 0 && a.now.Sub(a.born) < justStarted:
+		return "blind", []string{"no queries have come in yet; Picket has only just started"}
 	case inputs == 0:
 		return "blind", []string{"no queries have come in"}
 	case full+half == 0 || strings.Contains(d.Levels, "Z") && !strings.Contains(d.Levels, "D") && known == 0 && len(a.setup.Zones) > 0:
@@ -247,109 +265,4 @@ func (a *analysis) sight(d *Needs) (state string, why []string) {
 		return "degraded", why
 	}
 	return "working", nil
-}
-
-// clauses bounds how much a statement names.
-const clauses = 5
-
-// statement says in short what was watched and what was not.
-func (a *analysis) statement() string {
-	var parts []string
-	for _, z := range a.setup.Zones {
-		if a.only != "" && z.Name != a.only {
-			continue
-		}
-		if len(parts) == 3 {
-			parts = append(parts, fmt.Sprintf("%d more zones", len(a.setup.Zones)-3))
-			break
-		}
-		all, seen, others := 0, 0, 0
-		rcode, bare := false, false
-		for _, c := range a.cells {
-			if c.Kind != picket.KindQuery || c.Zone != z.Name {
-				continue
-			}
-			if isPseudo(c.Server) {
-				others++
-			} else {
-				all++
-			}
-			if c.Seen > 0 {
-				if !isPseudo(c.Server) {
-					seen++
-				}
-				if slices.Contains(c.Missing, "rcode") {
-					bare = true
-				} else {
-					rcode = true
-				}
-			}
-		}
-		text := fmt.Sprintf("%d of %d name servers of %s", seen, all, z.Name)
-		if others > 0 {
-			text += fmt.Sprintf(" and %d inputs that do not say of which", others)
-		}
-		switch {
-		case rcode && bare:
-			text += " in part without response codes"
-		case rcode:
-			text += " with response codes"
-		case bare:
-			text += " without response codes"
-		}
-		parts = append(parts, text)
-	}
-	if len(parts) == 0 {
-		return "Watched: no zone."
-	}
-	out := "Watched: " + strings.Join(parts, ", ")
-	said := 0
-	for _, p := range a.problems {
-		text := a.clause(&p)
-		if text == "" {
-			continue
-		}
-		if said++; said <= clauses {
-			out += "; " + text
-		}
-	}
-	if said > clauses {
-		out += fmt.Sprintf("; and %d more problems", said-clauses)
-	}
-	return strings.TrimSuffix(out, ".") + "." // names end with one, too
-}
-
-// clause says a problem within a statement; "" when what precedes has said it.
-func (a *analysis) clause(p *picket.CoverageProblem) string {
-	switch p.Code {
-	case "feed-silent":
-		who := p.Server
-		if who == "" {
-			who = "input " + p.Input
-		}
-		return who + " silent since " + a.clock(p.From)
-	case "never-configured":
-		return p.Server + " sends nothing (never configured)"
-	case "gap":
-		return "gap " + a.clock(p.From) + "-" + p.To.Format("15:04") + " at " + p.Server
-	case "not-running":
-		return "picket not running " + a.clock(p.From) + "-" + p.To.Format("15:04")
-	case "rate-low":
-		return "fewer queries than expected at " + p.Server
-	case "loss":
-		return "records lost at input " + p.Input
-	case "clock-skew":
-		return "clock of input " + p.Input + " is off"
-	case "input-error":
-		return "input " + p.Input + " has failed"
-	}
-	return ""
-}
-
-// clock is a time of day, with the day where the range has more than one.
-func (a *analysis) clock(t time.Time) string {
-	if a.to.Sub(a.from) > 24*time.Hour {
-		return t.Format("2006-01-02 15:04")
-	}
-	return t.Format("15:04")
 }

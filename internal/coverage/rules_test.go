@@ -172,7 +172,7 @@ func TestSilence(t *testing.T) {
 		if c := cellOf(t, r, "example.com.", "ns1.example.com."); c.State != "missing" || c.Silence != picket.SilenceUnknown {
 			t.Errorf("%+v", c)
 		}
-		if want := "Watched: 0 of 1 name servers of example.com. and 1 inputs that do not say of which with response codes."; r.Statement != want {
+		if want := "Watched: 0 of 1 name servers of example.com. and 1 input that does not say which server was asked, with response codes."; r.Statement != want {
 			t.Errorf("%s", r.Statement)
 		}
 	})

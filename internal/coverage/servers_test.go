@@ -88,3 +88,26 @@ func TestFirstMinute(t *testing.T) {
 		t.Errorf("statement %s", r.Statement)
 	}
 }
+
+// TestStatementOfManyZones: however many zones and problems there are, a statement
+// names a few and counts the rest.
+func TestStatementOfManyZones(t *testing.T) {
+	zones := map[string]float64{}
+	for _, z := range []string{"a.example.", "b.example.", "c.example.", "d.example.", "2.0.192.in-addr.arpa."} {
+		zones[z] = 5
+	}
+	w := newWorld(3, 3,
+		feed{input: "a", server: "ns1.a.example.", addr: "192.0.2.1", zones: zones},
+		feed{input: "b", server: "ns2.a.example.", addr: "192.0.2.2", zones: zones, stops: at(20, 12, 0)},
+		feed{input: "c", server: "ns3.a.example.", addr: "192.0.2.3", zones: zones, stops: at(20, 13, 0)})
+	for z := range zones {
+		w.zone(z, "ns1.a.example.", "ns2.a.example.", "ns3.a.example.", "ns4.a.example.", "ns5.a.example.", "ns6.a.example.", "ns7.a.example.")
+	}
+	w.zone("idle.example.", "ns.idle.example.")
+	r := report(t, w, time.Time{})
+	const want = "Watched: 3 of 8 name servers of 6 zones (a.example., b.example., c.example. and 3 more) with response codes; nothing has come for idle.example.; " +
+		"ns2.a.example. and ns3.a.example. silent, the first since 12:00; ns4.a.example., ns5.a.example., ns6.a.example. and 2 more send nothing (never configured)."
+	if r.Statement != want {
+		t.Errorf("\n got %s\nwant %s", r.Statement, want)
+	}
+}
