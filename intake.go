@@ -135,6 +135,9 @@ type IntakeCommit struct {
 	Marks     []DeliveryMark
 	// Records says what the records appended under Delivery mean; nil when there are none.
 	Records *RecordObservation
+	// Sightings are of the answers to the delivery's queries, additions to what is known
+	// of them. They are stored with the commit; rows appended under Delivery count, too.
+	Sightings []Sighting
 	// Delay is how long after its event time the newest record was stored, in nanoseconds; 0 when not measured.
 	Delay int64
 }

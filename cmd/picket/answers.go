@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/intake"
 	"github.com/picket-dns/picket/internal/passivedns"
 )
 
@@ -16,7 +14,7 @@ import (
 type passiveDNSConfig struct {
 	// Make no passive DNS of the answers seen. What inputs bring is kept all the same.
 	Disabled bool `yaml:"disabled" default:"false"`
-	// Different answers held in memory, a few hundred bytes each, until they are stored.
+	// Different answers remembered in memory, a few hundred bytes each.
 	Entries int `yaml:"entries" default:"131072"`
 	// Answers of one zone, not seen lately, that are taken within ten seconds. It keeps
 	// a flood of random names below a wildcard from filling the store.
@@ -37,93 +35,65 @@ func (c *passiveDNSConfig) validate(lines lineIndex, p *problems) {
 	}
 }
 
-// sightingObserver stores what Picket itself has seen: counts are added to what the
-// store has.
-type sightingObserver interface {
-	ObserveSightings(ctx context.Context, rows []picket.Sighting) error
-}
+// answersTurn is how often zones may have passive_dns.new_per_zone new answers again.
+const answersTurn = 10 * time.Second
 
-// answersEvery is how often what was seen of answers is stored. A crash loses what was
-// seen since.
-const answersEvery = 10 * time.Second
-
-// answerKeeper makes passive DNS of the answers that queries got.
-type answerKeeper struct {
-	collector *passivedns.Collector
-	store     sightingObserver
-	log       *slog.Logger
-
-	mu      sync.Mutex
-	waiting []picket.Sighting // handed out by the collector and not stored yet
-	failed  error             // of the last time
-}
+// answerKeeper makes passive DNS of the answers that queries got. Each stream of
+// queries counts its own, and stores them with its commits.
+type answerKeeper struct{ collector *passivedns.Collector }
 
 // newAnswerKeeper returns nil when cfg wants none.
-func newAnswerKeeper(cfg passiveDNSConfig, store sightingObserver, log *slog.Logger) *answerKeeper {
+func newAnswerKeeper(cfg passiveDNSConfig) *answerKeeper {
 	if cfg.Disabled {
 		return nil
 	}
-	return &answerKeeper{store: store, log: log,
-		collector: passivedns.New(passivedns.Config{Entries: cfg.Entries, NewPerZone: cfg.NewPerZone})}
+	return &answerKeeper{passivedns.New(passivedns.Config{Entries: cfg.Entries, NewPerZone: cfg.NewPerZone})}
 }
 
-// observe takes in a query's answers. The sensor is who reported it, else the input.
-func (k *answerKeeper) observe(q *picket.Query, input string) {
+// open returns what gathers the answers of one stream of an input.
+func (k *answerKeeper) open(input string) intake.Answers {
+	return &answersOf{k.collector.Tally(), input}
+}
+
+// answersOf gathers the answers of one stream.
+type answersOf struct {
+	*passivedns.Tally
+	input string
+}
+
+// Observe takes in a query's answers. The sensor is who reported it, else the input.
+func (a *answersOf) Observe(q *picket.Query) (drain bool) {
 	sensor := q.Sensor
 	if sensor == "" {
-		sensor = input
+		sensor = a.input
 	}
-	k.collector.Observe(q, sensor)
+	return a.Tally.Observe(q, sensor)
 }
 
-// run stores what has been seen, now and then, until ctx is done.
+// run lets what is not seen any more be forgotten, until ctx is done.
 func (k *answerKeeper) run(ctx context.Context) {
 	if k == nil {
 		return
 	}
-	every := time.NewTicker(answersEvery)
+	every := time.NewTicker(answersTurn)
 	defer every.Stop()
+	early := time.NewTimer(time.Second)
+	defer early.Stop()
+	full := k.collector.Full()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
-		case <-k.collector.Full():
+			k.collector.Turn()
+		case <-full:
+			k.collector.Turn()
+			full = nil // not at once again: it would walk all entries for each new one
+			early.Reset(time.Second)
+		case <-early.C:
+			full = k.collector.Full()
 		}
-		if err := k.flush(ctx); err != nil && ctx.Err() == nil {
-			k.log.Error("passive DNS", "error", err)
-		}
 	}
-}
-
-// flush stores what has been seen since the last time. What cannot be stored is tried
-// again; until then the collector keeps what comes, as far as it has room.
-func (k *answerKeeper) flush(ctx context.Context) error {
-	if k == nil {
-		return nil
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.waiting) == 0 {
-		k.waiting = k.collector.Flush()
-	}
-	if len(k.waiting) == 0 {
-		return nil
-	}
-	if k.failed = k.store.ObserveSightings(ctx, k.waiting); k.failed != nil {
-		return fmt.Errorf("store %d answers seen: %w", len(k.waiting), k.failed)
-	}
-	k.waiting = nil
-	return nil
-}
-
-// close stores what is left.
-func (k *answerKeeper) close() error {
-	if k == nil {
-		return nil
-	}
-	// The first may store what waited from before.
-	return errors.Join(k.flush(context.Background()), k.flush(context.Background()))
 }
 
 // notes says what passive DNS lacks.
@@ -143,11 +113,6 @@ func (k *answerKeeper) notes() (notes []string) {
 		if x.n > 0 {
 			notes = append(notes, fmt.Sprintf("passive DNS: %d answers left out: %s", x.n, x.why))
 		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.failed != nil {
-		notes = append(notes, "passive DNS: answers seen could not be stored; they are tried again")
 	}
 	return notes
 }

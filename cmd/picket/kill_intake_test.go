@@ -60,6 +60,8 @@ func (s *sent) lines(n int) []byte {
 			fmt.Fprintf(&b, `{"time":%q,"client":"198.51.100.7"}`+"\n", at.Format(time.RFC3339Nano))
 		case s.format == "ndjson":
 			fmt.Fprintf(&b, `{"time":%q,"client":"198.51.100.7","name":%q,"type":"A"}`+"\n", at.Format(time.RFC3339Nano), name)
+		case s.format == "zeek-dns":
+			b.Write(s.answered(at, broken))
 		default:
 			if broken {
 				name = "a..b"

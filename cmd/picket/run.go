@@ -106,8 +106,8 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 	})
 	d.house = intake.NewHouse(d.store, d.store.LastDelivery(), func() intake.Feed { return d.rec.Feed() }, d.writer)
 	d.privacy.mapIntake(d.house)
-	if d.answers = newAnswerKeeper(cfg.PassiveDNS, d.store, log); d.answers != nil {
-		d.house.Observe(d.answers.observe)
+	if d.answers = newAnswerKeeper(cfg.PassiveDNS); d.answers != nil {
+		d.house.Gather(d.answers.open)
 	}
 	for _, c := range cfg.Inputs {
 		in, err := newLiveInput(ctx, c, d)
@@ -149,7 +149,7 @@ func runDaemon(ctx context.Context, cfg config, std streams, log *slog.Logger) (
 }
 
 // stop ends the daemon in this order: 1 inputs take no more and commit what they
-// have, 2 counts that no commit has taken along and answers seen are stored, 3 the pipeline drains,
+// have, 2 counts that no commit has taken along are stored, 3 the pipeline drains,
 // 4 the console ends. 5, last, the caller closes the store. Each step is logged when done.
 func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.WaitGroup) error {
 	step := func(n int, of string) { d.log.Info("stopped", "step", n, "of", of) }
@@ -162,7 +162,6 @@ func (d *daemon) stop(stopInputs, stopUpkeep context.CancelFunc, running *sync.W
 	for _, in := range d.inputs {
 		err = errors.Join(err, in.desk.Settle(context.Background()))
 	}
-	err = errors.Join(err, d.answers.close())
 	step(2, "counts")
 	err = errors.Join(err, d.closePipeline())
 	step(3, "pipeline")

@@ -37,17 +37,19 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 			if n, _ := res.RowsAffected(); n > 0 {
 				s.opt.Log.Info("rows of deliveries that were not committed are taken back; they come again", "table", table, "rows", n)
 			}
-			times := "coalesce(time, make_timestamp_ns(0))"
+			times, telemetry := "coalesce(time, make_timestamp_ns(0))", ""
 			switch table {
 			case "queries_recent":
 				times = "time"
 			case "sightings_recent":
 				times = "make_timestamp_ns(least(last, 9223372036) * 1000000000)"
+				// Those that were made of queries came as queries.
+				telemetry = ` AND source NOT IN (SELECT id FROM sighting_sources WHERE origin = '` + picket.SightingOwn + `')`
 			}
 			_, err = s.wconn.ExecContext(ctx, `UPDATE inputs SET accepted = accepted + k.n, last_seen = greatest(last_seen, k.newest),
 					first_seen = CASE WHEN first_seen = 0 THEN k.oldest ELSE least(first_seen, k.oldest) END
 				FROM (SELECT input, count(*) AS n, epoch_ns(min(`+times+`)) AS oldest, epoch_ns(max(`+times+`)) AS newest
-					FROM `+table+` WHERE `+uncommitted+` GROUP BY input) k WHERE inputs.id = k.input`)
+					FROM `+table+` WHERE `+uncommitted+telemetry+` GROUP BY input) k WHERE inputs.id = k.input`)
 			if err != nil {
 				return err
 			}
@@ -210,7 +212,20 @@ func (s *Store) appendEvents(dc driver.Conn, at picket.Origin, rows []picket.Eve
 // CommitIntake implements picket.IntakeKeeper.
 func (s *Store) CommitIntake(ctx context.Context, k *picket.IntakeCommit) (err error) {
 	defer s.observe("commit-intake", time.Now(), &err)
-	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error { return s.commitIntake(ctx, c, k) })
+	p := sightingPacker{store: s}
+	seen, err := p.pack(ctx, nil, k.Sightings)
+	if err == nil {
+		err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
+			if err := s.commitIntake(ctx, c, k); err != nil || len(seen) == 0 {
+				return err
+			}
+			batch, err := s.nextSightingBatch(ctx, c)
+			if err != nil {
+				return err
+			}
+			return appendSightingRows(c, "sightings_recent", seen, k.Input, k.Delivery, batch)
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("commit delivery %d of input %d: %w", k.Delivery, k.Input, err)
 	}

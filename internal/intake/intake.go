@@ -49,8 +49,8 @@ type House struct {
 	keeper   Keeper
 	findings Barrier
 	feed     func() Feed
-	observer func(q *picket.Query, input string) // may be nil
-	mapper   Mapper                              // nil leaves addresses as they are
+	answers  func(input string) Answers // may be nil
+	mapper   Mapper                     // nil leaves addresses as they are
 
 	mu   sync.Mutex
 	last int64          // delivery given out

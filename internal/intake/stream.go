@@ -40,6 +40,8 @@ type Stream struct {
 	cfg  StreamConfig
 	feed Feed // nil until the first query
 
+	answers Answers // likewise, and when nobody gathers answers
+
 	delivery int64 // 0 when none is open
 	events   []picket.EventRow
 	size     int
@@ -231,10 +233,10 @@ func (s *Stream) Query(q *picket.Query) error {
 		s.begin()
 		s.feed.Begin(s.origin())
 	}
-	if f := s.desk.house.observer; f != nil {
-		f(q, s.desk.name)
+	err := s.observe(q)
+	if err == nil {
+		err = s.feed.Query(s.pseudonymous(q))
 	}
-	err := s.feed.Query(s.pseudonymous(q))
 	if err != nil && s.err == nil {
 		s.err = err // whatever the decoder makes of it, the stream cannot be committed
 	}
@@ -378,7 +380,7 @@ func (s *Stream) commit(ctx context.Context, k *picket.IntakeCommit) error {
 	s.mu.Lock()
 	delta := s.delta.Clone()
 	s.mu.Unlock()
-	k.Delivery, k.Quarantine, k.Records = s.delivery, s.kept, s.observed
+	k.Delivery, k.Quarantine, k.Records, k.Sightings = s.delivery, s.kept, s.observed, s.drain()
 	k.Add.Add(&delta)
 	if delta.Accepted > 0 && delta.LastSeen != 0 {
 		k.Delay = time.Now().UnixNano() - delta.LastSeen
@@ -416,6 +418,10 @@ func (s *Stream) Abandon(ctx context.Context) error {
 func (s *Stream) Close() { s.leave() }
 
 func (s *Stream) leave() {
+	if s.answers != nil {
+		s.answers.Close()
+		s.answers = nil
+	}
 	s.desk.mu.Lock()
 	delete(s.desk.pending, s)
 	s.desk.mu.Unlock()

@@ -13,11 +13,11 @@ import (
 
 // Config bounds a Collector. Zero values take the defaults.
 type Config struct {
-	// Entries is how many different answers are held at once; 0 means 131,072. Each
-	// takes a few hundred octets.
+	// Entries is how many different answers are held at once, by all tallies together;
+	// 0 means 131,072. Each takes a few hundred octets.
 	Entries int
 	// NewPerZone is how many answers not held yet are taken of one zone between two
-	// flushes; 0 means 2000. Names that a wildcard makes up are without end: who asks
+	// turns; 0 means 2000. Names that a wildcard makes up are without end: who asks
 	// for random ones must not fill the store.
 	NewPerZone int
 }
@@ -30,42 +30,51 @@ const (
 
 // LeftOut counts answers that were seen and not gathered, since the Collector began.
 type LeftOut struct {
-	Zone       int64 // more new ones of one zone between two flushes than NewPerZone
+	Zone       int64 // more new ones of one zone between two turns than NewPerZone
 	Full       int64 // all entries taken
 	Unreadable int64 // RDATA malformed, or longer than is kept
 }
 
-// shards divide the entries, so that streams seldom wait for one another.
-const shards = 16
-
-// Collector gathers answers. Use New. Its methods may be called by several
-// goroutines at once.
+// Collector keeps the bounds that its tallies share. Use New. Its methods may be
+// called by several goroutines at once.
 type Collector struct {
-	cfg     Config
-	seed    maphash.Seed
-	scratch sync.Pool // of *[]byte: keys under construction
-	full    chan struct{}
+	cfg  Config
+	seed maphash.Seed
+	full chan struct{}
 
-	zones struct {
-		sync.Mutex
-		fresh map[string]int // new entries since the last flush, by zone
-	}
-	held       atomic.Int64
+	held       atomic.Int64 // entries of all tallies
 	zoneOut    atomic.Int64
 	fullOut    atomic.Int64
 	unreadable atomic.Int64
 
-	shard [shards]struct {
-		sync.Mutex
-		entries map[string]*entry
-	}
+	mu    sync.Mutex
+	fresh map[string]int   // entries new since the last turn, by zone
+	known map[uint64]int32 // hash of a key: how many tallies hold it
+	all   map[*Tally]struct{}
+	free  []*Tally // closed ones, with what they know
 }
 
-// entry is one answer as one sensor saw it. What it is of is its key.
+// Tally counts the answers of one stream. What it has counted since the last Drain
+// is the stream's own: it counts with the stream's commit, or not at all. Observe,
+// Drain, Discard and Close are called by one goroutine.
+type Tally struct {
+	c       *Collector
+	scratch []byte // a key under construction
+
+	mu      sync.Mutex // for Turn, which forgets what is idle
+	entries map[string]*entry
+	touched []*entry // count > 0
+}
+
+// entry is one answer as one sensor saw it.
 type entry struct {
-	count       int64 // since the last flush
+	key         string
+	count       int64 // since the last Drain
 	first, last int64 // likewise; Unix nanoseconds
-	zone        uint8 // octets at the end of the owner that are the zone, 0 when not known
+	name        string
+	data        []string // RDATA in presentation form, nil until it is first asked for
+	zone        uint8    // octets at the end of the owner that are the zone, 0 when not known
+	idle        bool     // not seen for a turn
 }
 
 // New returns an empty Collector.
@@ -76,21 +85,108 @@ func New(cfg Config) *Collector {
 	if cfg.NewPerZone <= 0 {
 		cfg.NewPerZone = DefaultNewPerZone
 	}
-	c := &Collector{cfg: cfg, seed: maphash.MakeSeed(), full: make(chan struct{}, 1)}
-	c.scratch.New = func() any { b := make([]byte, 0, 2*maxData); return &b }
-	c.zones.fresh = map[string]int{}
-	for i := range c.shard {
-		c.shard[i].entries = map[string]*entry{}
-	}
-	return c
+	return &Collector{cfg: cfg, seed: maphash.MakeSeed(), full: make(chan struct{}, 1),
+		fresh: map[string]int{}, known: map[uint64]int32{}, all: map[*Tally]struct{}{}}
 }
 
-// Full is sent to when no entry is left: time for a flush.
+// Tally returns a tally for one stream; Close it when the stream ends. It may be one
+// that was closed before: what that knew need not be learnt again.
+func (c *Collector) Tally() *Tally {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.free); n > 0 {
+		t := c.free[n-1]
+		c.free = c.free[:n-1]
+		return t
+	}
+	t := &Tally{c: c, scratch: make([]byte, 0, 2*maxData), entries: map[string]*entry{}}
+	c.all[t] = struct{}{}
+	return t
+}
+
+// Full is sent to when no entry is left: time for a turn.
 func (c *Collector) Full() <-chan struct{} { return c.full }
 
 // LeftOut returns what was seen and not gathered.
 func (c *Collector) LeftOut() LeftOut {
 	return LeftOut{Zone: c.zoneOut.Load(), Full: c.fullOut.Load(), Unreadable: c.unreadable.Load()}
+}
+
+// maxFree is how many closed tallies are kept from turn to turn.
+const maxFree = 64
+
+// Turn is called every ten seconds, say, and when Full asks for it: zones may have as
+// many new answers again. Once more than half of the entries are taken, those that
+// have not been seen since the last turn are forgotten; they are new when seen again.
+func (c *Collector) Turn() {
+	c.mu.Lock()
+	clear(c.fresh)
+	all := make([]*Tally, 0, len(c.all))
+	for i, t := range c.free {
+		if i >= maxFree {
+			delete(c.all, t) // and its entries are forgotten below
+		}
+	}
+	gone := c.free[min(len(c.free), maxFree):]
+	c.free = c.free[:len(c.free)-len(gone)]
+	for t := range c.all {
+		all = append(all, t)
+	}
+	c.mu.Unlock()
+	for _, t := range gone {
+		t.forget(func(*entry) bool { return true })
+	}
+	forget := c.held.Load() > int64(c.cfg.Entries)/2
+	for _, t := range all {
+		t.forget(func(e *entry) bool {
+			was := e.idle
+			e.idle = true
+			return was && forget
+		})
+	}
+}
+
+// forget drops the entries that were not seen since the last Drain and for which f is
+// true.
+func (t *Tally) forget(f func(*entry) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, e := range t.entries {
+		if e.count == 0 && f(e) {
+			delete(t.entries, key)
+			t.c.release(key)
+		}
+	}
+}
+
+// release gives an entry's place back.
+func (c *Collector) release(key string) {
+	h := maphash.String(c.seed, key)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held.Add(-1)
+	if c.known[h]--; c.known[h] <= 0 {
+		delete(c.known, h)
+	}
+}
+
+// Close ends a tally. What it has counted since the last Drain is given up.
+func (t *Tally) Close() {
+	t.Discard()
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.free = append(t.c.free, t)
+}
+
+// Discard gives up what was counted since the last Drain.
+func (t *Tally) Discard() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.touched {
+		e.count = 0
+	}
+	clear(t.touched)
+	t.touched = t.touched[:0]
 }
 
 // authoritative reports whether a response's answers are those of its server's zones.
@@ -103,25 +199,29 @@ func authoritative(q *picket.Query) bool {
 	return q.Has(picket.FlagAA) || q.Flags&picket.FlagFlags == 0 && len(q.Response.Told) > 0
 }
 
-// Observe takes in the answers to q as sensor saw them. Nothing of q is kept.
-func (c *Collector) Observe(q *picket.Query, sensor string) {
+// Observe takes in the answers to q as sensor saw them. Nothing of q is kept. It
+// reports whether entries are short and a Drain would give some back.
+func (t *Tally) Observe(q *picket.Query, sensor string) (drain bool) {
 	if len(q.Response.Message) == 0 && len(q.Response.Told) == 0 || !authoritative(q) {
-		return
+		return false
 	}
-	buf := c.scratch.Get().(*[]byte)
-	key := (*buf)[:0]
 	if len(sensor) > maxSensor {
 		sensor = sensor[:maxSensor]
 	}
-	key = append(append(key, byte(len(sensor))), sensor...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := append(append(t.scratch[:0], byte(len(sensor))), sensor...)
 	if len(q.Response.Message) > 0 {
-		key = c.message(q, key)
+		key = t.message(q, key)
 	} else {
-		key = c.told(q, key)
+		key = t.told(q, key)
 	}
-	*buf = key
-	c.scratch.Put(buf)
+	t.scratch = key
+	return len(t.touched) >= t.c.cfg.Entries/8 && t.c.short()
 }
+
+// short reports whether more than three quarters of the entries are taken.
+func (c *Collector) short() bool { return c.held.Load() > int64(c.cfg.Entries)/4*3 }
 
 // A key is the sensor with its length in front, the type, one octet that says how
 // the RDATA is written, the owner in wire form, and the RDATA.
@@ -133,7 +233,7 @@ const (
 )
 
 // message takes in the answer section of a message. key has the sensor.
-func (c *Collector) message(q *picket.Query, key []byte) []byte {
+func (t *Tally) message(q *picket.Query, key []byte) []byte {
 	n := len(key)
 	for a := section(q.Response.Message); ; {
 		key = append(key[:n], 0, 0, dataWire)
@@ -148,61 +248,57 @@ func (c *Collector) message(q *picket.Query, key []byte) []byte {
 		binary.BigEndian.PutUint16(key[n:], r.typ)
 		end, ok := len(key), false
 		if key, ok = appendData(key, a.msg, r.typ, r.at, r.end); !ok || r.typ == typeA && r.end-r.at != 4 || r.typ == typeAAAA && r.end-r.at != 16 {
-			c.unreadable.Add(1)
+			t.c.unreadable.Add(1)
 			continue
 		}
-		c.take(key, key[n+keyFixed:end], q)
+		t.take(key, key[n+keyFixed:end], q)
 	}
 }
 
 // told takes in answers that came as text. key has the sensor.
-func (c *Collector) told(q *picket.Query, key []byte) []byte {
+func (t *Tally) told(q *picket.Query, key []byte) []byte {
 	n := len(key)
 	for i := range q.Response.Told {
-		t := &q.Response.Told[i]
-		if !sighted(t.Type) {
+		a := &q.Response.Told[i]
+		if !sighted(a.Type) {
 			continue
 		}
-		owner := t.Name
+		owner := a.Name
 		if owner == nil {
 			owner = q.Name
 		}
-		if len(t.Data) == 0 || len(t.Data) > maxData || dnsname.Check(owner) != nil {
-			c.unreadable.Add(1)
+		if len(a.Data) == 0 || len(a.Data) > maxData || dnsname.Check(owner) != nil {
+			t.c.unreadable.Add(1)
 			continue
 		}
-		key = append(key[:n], byte(t.Type>>8), byte(t.Type), dataText)
-		key = append(append(key, owner...), t.Data...)
-		c.take(key, owner, q)
+		key = append(key[:n], byte(a.Type>>8), byte(a.Type), dataText)
+		key = append(append(key, owner...), a.Data...)
+		t.take(key, owner, q)
 	}
 	return key
 }
 
 // take counts the answer with this key.
-func (c *Collector) take(key, owner []byte, q *picket.Query) {
-	s := &c.shard[maphash.Bytes(c.seed, key)%shards]
-	s.Lock()
-	defer s.Unlock()
-	e := s.entries[string(key)]
+func (t *Tally) take(key, owner []byte, q *picket.Query) {
+	e := t.entries[string(key)]
 	if e == nil {
 		zone := zoneOf(owner, q.Response.Authority)
-		if !c.admit(zone, owner) {
+		if !t.c.admit(key, zone, owner) {
 			return
 		}
-		e = &entry{zone: uint8(len(zone))}
-		s.entries[string(key)] = e
+		e = &entry{key: string(key), zone: uint8(len(zone))}
+		t.entries[e.key] = e
 	}
-	if e.count == 0 || q.Time < e.first {
-		e.first = q.Time
+	if e.count == 0 {
+		e.first, e.last, e.idle = q.Time, q.Time, false
+		t.touched = append(t.touched, e)
 	}
-	if e.count == 0 || q.Time > e.last {
-		e.last = q.Time
-	}
+	e.first, e.last = min(e.first, q.Time), max(e.last, q.Time)
 	e.count++
 }
 
 // admit reports whether one more answer may be held, and counts it if not.
-func (c *Collector) admit(zone, owner []byte) bool {
+func (c *Collector) admit(key, zone, owner []byte) bool {
 	if c.held.Load() >= int64(c.cfg.Entries) {
 		c.fullOut.Add(1)
 		select {
@@ -214,13 +310,17 @@ func (c *Collector) admit(zone, owner []byte) bool {
 	if zone == nil {
 		zone = lastLabels(owner)
 	}
-	c.zones.Lock()
-	defer c.zones.Unlock()
-	if c.zones.fresh[string(zone)] >= c.cfg.NewPerZone {
-		c.zoneOut.Add(1)
-		return false
+	h := maphash.Bytes(c.seed, key)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known[h] == 0 { // else another stream has it, and it is not new
+		if c.fresh[string(zone)] >= c.cfg.NewPerZone {
+			c.zoneOut.Add(1)
+			return false
+		}
+		c.fresh[string(zone)]++
 	}
-	c.zones.fresh[string(zone)]++
+	c.known[h]++
 	c.held.Add(1)
 	return true
 }

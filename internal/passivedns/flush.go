@@ -1,7 +1,6 @@
 package passivedns
 
 import (
-	"encoding/binary"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,46 +12,32 @@ import (
 	"github.com/picket-dns/picket/internal/dnsname"
 )
 
-// Origin is what sightings of the organisation's own servers have as origin.
-const Origin = "own"
-
-// Flush returns what has been seen since the last Flush: a sighting for each owner,
+// Drain returns what has been seen since the last Drain: a sighting for each owner,
 // type, RDATA and sensor, with the number of times, the first and the last of that
-// while only. They are in the order of their names.
-//
-// Answers that were not seen since the last Flush are forgotten once half of the
-// entries are taken, and all when every entry is; they are new when seen again.
-func (c *Collector) Flush() []picket.Sighting {
-	c.zones.Lock()
-	clear(c.zones.fresh)
-	c.zones.Unlock()
-	held := c.held.Load()
-	forget, full := held > int64(c.cfg.Entries)/2, held >= int64(c.cfg.Entries)
-	var list []picket.Sighting
-	for i := range c.shard {
-		s := &c.shard[i]
-		s.Lock()
-		for key, e := range s.entries {
-			if e.count == 0 {
-				if forget {
-					delete(s.entries, key)
-					c.held.Add(-1)
-				}
-				continue
-			}
-			if v, ok := sighting(key, e); ok {
-				list = append(list, v)
-			} else {
-				c.unreadable.Add(e.count)
-			}
-			e.count = 0
-		}
-		if full { // and all may be in use: those just handed out make room
-			c.held.Add(-int64(len(s.entries)))
-			clear(s.entries)
-		}
-		s.Unlock()
+// while only. They are in the order of their names. When entries are short, those
+// handed out make room.
+func (t *Tally) Drain() []picket.Sighting {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.touched) == 0 {
+		return nil
 	}
+	short := t.c.short()
+	list := make([]picket.Sighting, 0, len(t.touched))
+	for _, e := range t.touched {
+		if v, ok := e.sighting(); ok {
+			list = append(list, v)
+		} else {
+			t.c.unreadable.Add(e.count)
+		}
+		e.count = 0
+		if short {
+			delete(t.entries, e.key)
+			t.c.release(e.key)
+		}
+	}
+	clear(t.touched)
+	t.touched = t.touched[:0]
 	slices.SortFunc(list, func(a, b picket.Sighting) int {
 		if n := strings.Compare(a.Name, b.Name); n != 0 {
 			return n
@@ -68,29 +53,36 @@ func (c *Collector) Flush() []picket.Sighting {
 	return list
 }
 
-// sighting writes out an entry; ok is false when its RDATA is not of its type.
-func sighting(key string, e *entry) (v picket.Sighting, ok bool) {
-	b := []byte(key)
-	n := 1 + int(b[0])
-	sensor := string(b[1:n])
-	typ, written := binary.BigEndian.Uint16(b[n:]), b[n+2]
-	b = b[n+keyFixed:]
-	end := nameEnd(b)
-	owner, data := b[:end], b[end:]
-	v = picket.Sighting{Name: dnsname.String(owner), Type: dns.Type(typ).String(), Count: e.count,
+// sighting writes out what an entry has counted; ok is false when its RDATA is not of
+// its type. The text is kept: what is seen once is often seen again.
+func (e *entry) sighting() (v picket.Sighting, ok bool) {
+	n := 1 + int(e.key[0])
+	sensor := e.key[1:n]
+	typ, written := uint16(e.key[n])<<8|uint16(e.key[n+1]), e.key[n+2]
+	rrtype := dns.Type(typ).String()
+	if e.data == nil {
+		b := []byte(e.key[n+keyFixed:])
+		end := nameEnd(b)
+		text, ok := "", false
+		if written == dataWire {
+			text, ok = fromWire(typ, b[end:])
+		} else {
+			text, ok = fromText(rrtype, string(b[end:]))
+		}
+		if !ok {
+			return v, false
+		}
+		e.name, e.data = dnsname.String(b[:end]), []string{text}
+	}
+	v = picket.Sighting{Name: e.name, Type: rrtype, Data: e.data, Count: e.count,
 		FirstSeen: time.Unix(0, e.first).UTC(), LastSeen: time.Unix(0, e.last).UTC(),
-		Channel: picket.SightingPassiveDNS, Origin: Origin, SensorID: sensor}
+		Channel: picket.SightingPassiveDNS, Origin: picket.SightingOwn, SensorID: sensor}
 	if e.zone > 0 {
-		v.Bailiwick = dnsname.String(owner[len(owner)-int(e.zone):])
+		b := []byte(e.key[n+keyFixed:])
+		end := nameEnd(b)
+		v.Bailiwick = dnsname.String(b[end-int(e.zone) : end])
 	}
-	text, ok := "", false
-	if written == dataWire {
-		text, ok = fromWire(typ, data)
-	} else {
-		text, ok = fromText(v.Type, string(data))
-	}
-	v.Data = []string{text}
-	return v, ok
+	return v, true
 }
 
 // nameEnd is the length of the uncompressed name that b begins with.

@@ -57,9 +57,10 @@ func sightingSamples() []picket.Sighting {
 // deliveries, own observations or in bulk, compacted or not.
 func Sightings[S SightingStore](t *testing.T, open func(*testing.T) S) {
 	for name, fill := range map[string]func(*testing.T, S, []picket.Sighting){
-		"delivered": deliver[S],
-		"observed":  observe[S],
-		"imported":  importAll[S],
+		"delivered":    deliver[S],
+		"observed":     observe[S],
+		"imported":     importAll[S],
+		"with commits": commitAll[S],
 		"compacted": func(t *testing.T, s S, list []picket.Sighting) {
 			for i := range list {
 				observe(t, s, list[i:i+1])
@@ -91,6 +92,18 @@ func deliver[S SightingStore](t *testing.T, s S, list []picket.Sighting) {
 	}
 	if err := s.CommitIntake(t.Context(), &picket.IntakeCommit{Input: in, Delivery: 1, Closed: 1}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// commitAll stores each sighting with the commit of a delivery of its own.
+func commitAll[S SightingStore](t *testing.T, s S, list []picket.Sighting) {
+	t.Helper()
+	in := openSightingInput(t, s)
+	for i := range list {
+		d := int64(i + 1)
+		if err := s.CommitIntake(t.Context(), &picket.IntakeCommit{Input: in, Delivery: d, Closed: d, Sightings: list[i : i+1]}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
