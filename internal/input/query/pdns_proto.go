@@ -155,7 +155,7 @@ func (t *pdnsRecord) response(b []byte) (reason string) {
 }
 
 // tell gathers the answers. Of addresses it has the octets, of other types text, that
-// lacks what stands before the name in some: those are left out.
+// lacks what stands before the name in MX and SRV: those are left out.
 func (t *pdnsRecord) tell(to *told) {
 	to.reset()
 	for b := t.reply; len(b) > 0; {
@@ -198,6 +198,12 @@ func tellRR(to *told, b []byte) {
 		to.add(name, uint16(typ), uint32(ttl), a.AppendTo(text[:0]))
 	case typeNS, typeCNAME, typePTR, typeDNAME:
 		to.add(name, uint16(typ), uint32(ttl), data)
+	case typeTXT, typeSPF:
+		// The recursor writes each character string in quotes. Without them nobody can tell
+		// where one ends.
+		if len(data) > 1 && data[0] == '"' && data[len(data)-1] == '"' {
+			to.add(name, uint16(typ), uint32(ttl), data)
+		}
 	}
 }
 

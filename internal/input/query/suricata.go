@@ -30,6 +30,8 @@ type eveEvent struct {
 	srcPort, dstPort    uint16
 	flow                uint64
 	hasFlow, hasDNS     bool
+	rdata               []byte // of version 1, which has a record in each event
+	ttl                 uint64
 	typ                 []byte // dns.type
 	version, id         uint16
 	tx                  uint64
@@ -53,11 +55,13 @@ func SuricataDNS(ctx context.Context, r io.Reader, opt decode.Options, acct pick
 		rec, err := in.NextRecord(d.pend.head != d.pend.tail)
 		switch {
 		case errors.Is(err, decode.ErrIdle):
+			d.shut()
 			if err := d.pend.flush(); err != nil {
 				return err
 			}
 			continue
 		case err != nil:
+			d.shut()
 			if ferr := d.pend.flush(); ferr != nil {
 				return ferr
 			}
@@ -100,6 +104,7 @@ type eveDecoder struct {
 	cur  decode.Cursor
 	ev   eveEvent
 	told told
+	open eveOpen
 	q    picket.Query
 	name []byte
 	key  [48]byte
@@ -205,6 +210,10 @@ func (d *eveDecoder) dns() {
 			e.name = nonNil(c.Scalar())
 		case "rrtype":
 			e.qtype = c.Scalar()
+		case "rdata":
+			e.rdata = c.Scalar()
+		case "ttl":
+			e.ttl, _ = decode.ParseUint(c.Scalar(), 1<<31)
 		case "queries":
 			d.rrs(&e.name, &e.qtype, true)
 		case "answers":
@@ -335,6 +344,7 @@ func (d *eveDecoder) take() (reason string) {
 	if response {
 		return d.response(hash, &ends, t)
 	}
+	d.shut()
 	d.queryFlags()
 	if seq, s := d.add(hash, &ends, t); s != nil {
 		d.pend.wait(seq, s)

@@ -227,8 +227,10 @@ func (d *eveDecoder) response(hash uint64, x *endpoints, t int64) (reason string
 	seq, s := d.find(hash)
 	if s == nil && d.ev.version < 2 && d.late.within(key, d.clock.now, d.wait) {
 		d.acct.Skip(skipEveAnswer)
+		d.further(hash)
 		return ""
 	}
+	d.shut()
 	d.late.mark(key, d.clock.now)
 	if s != nil {
 		d.acct.Skip(skipEvePaired)
@@ -239,10 +241,71 @@ func (d *eveDecoder) response(hash uint64, x *endpoints, t int64) (reason string
 		return ""
 	}
 	s.echo = true
+	if d.ev.version < 2 && d.ev.answers == 0 {
+		d.begin(hash, seq, s)
+		return ""
+	}
 	if err := d.pend.answer(seq, &d.q); err != nil {
 		d.pend.err = err
 	}
 	return ""
+}
+
+// eveOpen is a response of version 1 whose further events may follow: it is written as
+// one event for each record.
+type eveOpen struct {
+	hash, seq uint64
+	q         picket.Query // what pending.answer reads, without names
+	told      told
+}
+
+// begin keeps the response in d.q, whose first record is in d.ev, open. Its query waits
+// for no other.
+func (d *eveDecoder) begin(hash, seq uint64, s *slot) {
+	d.pend.unwait(seq, s)
+	s.deadline = d.clock.now + d.wait
+	o := &d.open
+	o.hash, o.seq = hash, seq
+	o.q = picket.Query{Flags: d.q.Flags, Rcode: d.q.Rcode}
+	o.q.Response.Answers = d.q.Response.Answers
+	o.told.reset()
+	d.record()
+}
+
+// further takes one more record of the response that is open.
+func (d *eveDecoder) further(hash uint64) {
+	if o := &d.open; o.seq != 0 && o.hash == hash {
+		o.q.Response.Answers = min(o.q.Response.Answers, 65534) + 1
+		d.record()
+	}
+}
+
+// record gathers the record of an event of version 1. NS may be of the authority
+// section, whose records are written as if they were answers.
+func (d *eveDecoder) record() {
+	e := &d.ev
+	if string(e.qtype) == "NS" || e.rdata == nil || e.name == nil {
+		return
+	}
+	rr := eveRecord{name: e.name, typ: e.qtype, data: e.rdata, ttl: e.ttl}
+	rr.tell(&d.open.told)
+}
+
+// shut stores the response that is open.
+func (d *eveDecoder) shut() {
+	o := &d.open
+	if o.seq == 0 {
+		return
+	}
+	seq := o.seq
+	o.seq = 0
+	if !d.pend.held(seq) {
+		return
+	}
+	o.q.Response.Told = o.told.list
+	if err := d.pend.answer(seq, &o.q); err != nil {
+		d.pend.err = err
+	}
 }
 
 // DetectSuricataDNS knows any EVE event by its keys, so that a log without dns

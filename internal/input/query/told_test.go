@@ -3,7 +3,9 @@ package query
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // answersOf decodes in and writes, for each query, its name, the response message in
@@ -120,13 +123,13 @@ func TestPowerDNSTells(t *testing.T) {
 	message := func(header uint16) []byte {
 		r := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 0)
 		for _, x := range [][]byte{rr("w.example.", 5, "X.example."), rr("x.example.", 1, "\xc0\x00\x02\x07"), rr("x.example.", 28, "short"),
-			rr("x.example.", 15, "mail.example."), rr("x.example.", 28, "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01")} {
+			rr("x.example.", 15, "mail.example."), rr("x.example.", 33, "sip.example."), rr("x.example.", 16, `"v=spf1 -all" "b"`), rr("x.example.", 16, "no quotes"), rr("x.example.", 28, "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01")} {
 			r = protowire.AppendBytes(protowire.AppendTag(r, 2, protowire.BytesType), x)
 		}
 		m := pbMsg{typ: pdnsResponse, uuid: "a", sec: pbSec, name: "w.example.", qtype: 1, flags: header != 0, header: header}.bytes()
 		return protowire.AppendBytes(protowire.AppendTag(m, 13, protowire.BytesType), r)
 	}
-	const told = "w.example w.example/5/300/X.example. x.example/1/300/192.0.2.7 x.example/28/300/2001:db8::1"
+	const told = "w.example w.example/5/300/X.example. x.example/1/300/192.0.2.7 x.example/16/300/\"v=spf1 -all\" \"b\" x.example/28/300/2001:db8::1"
 	wantAnswers(t, PowerDNS, lengthFirst(message(bitQR|bitAA)), told)
 	wantAnswers(t, PowerDNS, lengthFirst(message(0)), told)
 	wantAnswers(t, PowerDNS, lengthFirst(message(bitQR)), "w.example") // of a cache
@@ -141,31 +144,106 @@ func TestSuricataTells(t *testing.T) {
 	wantAnswers(t, SuricataDNS, []byte(in), "w.example w.example/5/60/x.example x.example/1/30/192.0.2.9", "next.example")
 }
 
-// TestZeekTells: addresses before any name are the QNAME's; whose the others are
-// nobody tells.
+// TestSuricataTellsVersion1: each event has a record. NS may be of the authority section,
+// and what comes after another response has begun is left out.
+func TestSuricataTellsVersion1(t *testing.T) {
+	ask := func(at, id, name string) string {
+		return eve(at, eveClientSrc, eveServerDst, `,"flow_id":7`, `"type":"query","id":`+id+`,"rrname":"`+name+`","rrtype":"A"`)
+	}
+	record := func(at, id, rr string) string {
+		return eve(at, eveServerSrc, eveClientDst, `,"flow_id":7`, `"type":"answer","id":`+id+`,"flags":"8500","rcode":"NOERROR",`+rr)
+	}
+	in := strings.Join([]string{
+		ask("01", "9", "w.example"), ask("02", "10", "v.example"),
+		record("03", "9", `"rrname":"w.example","rrtype":"CNAME","ttl":60,"rdata":"x.example"`),
+		record("03", "9", `"rrname":"x.example","rrtype":"A","ttl":30,"rdata":"192.0.2.9"`),
+		record("03", "9", `"rrname":"example","rrtype":"NS","ttl":30,"rdata":"ns.example"`),
+		record("04", "10", `"rrname":"v.example","rrtype":"A","ttl":5,"rdata":"192.0.2.8"`),
+		record("04", "9", `"rrname":"x.example","rrtype":"A","ttl":30,"rdata":"192.0.2.10"`),
+		record("05", "11", `"rrname":"u.example","rrtype":"A","ttl":5,"rdata":"192.0.2.7"`),
+	}, "\n")
+	wantAnswers(t, SuricataDNS, []byte(in), "w.example w.example/5/60/x.example x.example/1/30/192.0.2.9",
+		"v.example v.example/1/5/192.0.2.8", "u.example u.example/1/5/192.0.2.7")
+}
+
+// TestZeekTellsSamples: chains of aliases in a real log.
+func TestZeekTellsSamples(t *testing.T) {
+	for name, want := range map[string]int{"zat--dns.json.log": 42, "zat--dns.tsv.log": 51} {
+		b, err := os.ReadFile(pickettest.Shared(t, "samples", "zeek-dns", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var whole, none int
+		err = ZeekDNS(context.Background(), bytes.NewReader(b), decode.Options{}, newTally(), picket.QuerySinkFunc(func(q *picket.Query) error {
+			switch n := len(q.Response.Told); {
+			case n == int(q.Response.Answers) && n > 0:
+				whole++
+			case q.Response.Answers > 0:
+				none++
+				t.Logf("%s of type %d: %d answers, %d told", dnsname.Text(q.Name), q.Type, q.Response.Answers, n)
+			}
+			return nil
+		}))
+		if err != nil || whole != want || none != 0 {
+			t.Errorf("%s: answers of %d queries told whole and of %d not, want %d and 0; %v", name, whole, none, want, err)
+		}
+	}
+}
+
+// TestZeekTells: what the values are of is told where only one reading is possible.
 func TestZeekTells(t *testing.T) {
-	rows := []struct{ typ, rcode, answers, want string }{
-		{"1", "0", "192.0.2.1,192.0.2.2", "w.example @/1/0/192.0.2.1 @/1/0/192.0.2.2"},
-		{"28", "0", "2001:db8::1,x.example,192.0.2.2", "w.example @/28/0/2001:db8::1"},
-		{"1", "0", "x.example,192.0.2.2", "w.example"},
-		{"16", "0", "192.0.2.1", "w.example"},
-		{"1", "3", "192.0.2.1", "w.example"},
-		{"1", "0", "-", "w.example"},
-		{"1", "0", "TXT 9 192.0.2.1", "w.example"},
+	rows := []struct{ typ, rcode, answers, ttls, want string }{
+		{"1", "0", "192.0.2.1,192.0.2.2", "60.000000,30.500000", "w.example @/1/60/192.0.2.1 @/1/30/192.0.2.2"},
+		{"1", "0", "192.0.2.1,192.0.2.2", "60.000000", "w.example @/1/0/192.0.2.1 @/1/0/192.0.2.2"},
+		{"1", "0", "x.example,192.0.2.2", "60.000000,30.000000", "w.example @/5/60/x.example x.example/1/30/192.0.2.2"},
+		{"28", "0", "x.example,y.example,2001:db8::1,2001:db8::2", "-", "w.example @/5/0/x.example x.example/5/0/y.example y.example/28/0/2001:db8::1 y.example/28/0/2001:db8::2"},
+		{"1", "0", "x.example", "-", "w.example @/5/0/x.example"}, // to another zone
+		{"1", "0", "x.example,RRSIG 5 13,192.0.2.2,RRSIG 1 13", "1.0,2.0,3.0,4.0", "w.example @/5/1/x.example x.example/1/3/192.0.2.2"},
+		{"16", "0", "TXT 9 v=spf1 -a TXT 3 abc", "-", `w.example @/16/0/"v=spf1 -a" "abc"`},
+		{"16", "0", "x.example,TXT 0 ,TXT 2 a\"", "-", `w.example @/5/0/x.example x.example/16/0/"" x.example/16/0/"a\""`},
+		{"16", "0", `TXT 4 a\x00\\b`, "-", `w.example @/16/0/"a\000\\b"`},
+		{"99", "0", "SPF 3 abc", "-", `w.example @/99/0/"abc"`},
+		{"5", "0", "x.example", "-", "w.example @/5/0/x.example"},
+		{"255", "0", "192.0.2.1,TXT 1 a", "-", `w.example @/1/0/192.0.2.1 @/16/0/"a"`},
+		// What can be read in more than one way, or not at all.
+		{"28", "0", "2001:db8::1,x.example,192.0.2.2", "-", "w.example"},
+		{"28", "0", "192.0.2.1", "-", "w.example"},
+		{"1", "0", "192.0.2.1,x.example", "-", "w.example"},
+		{"1", "0", "x.example,X.example,192.0.2.1", "-", "w.example"},
+		{"1", "0", "<unknown type=39>,x.example,192.0.2.1", "-", "w.example"},
+		{"1", "0", `a\x20b.example,192.0.2.1`, "-", "w.example"},
+		{"1", "0", "TXT 9 192.0.2.1", "-", "w.example"},
+		{"16", "0", "192.0.2.1", "-", "w.example"},
+		{"16", "0", "TXT 4 abc", "-", "w.example"},
+		{"16", "0", "TXT 2 abc", "-", "w.example"},
+		{"16", "0", "TXT 256 a", "-", "w.example"},
+		{"2", "0", "ns1.example,ns2.example", "-", "w.example"},
+		{"12", "0", "x.example", "-", "w.example"}, // PTR, or CNAME as RFC 2317 has it
+		{"15", "0", "mx.example", "-", "w.example"},
+		{"255", "0", "x.example", "-", "w.example"},
+		{"1", "3", "192.0.2.1", "-", "w.example"},
+		{"1", "0", "-", "-", "w.example"},
 	}
 	tsv := "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tdns\n" +
-		"#fields\tts\tid.orig_h\tquery\tqtype\trcode\tAA\tRD\tanswers\n"
-	json := ""
+		"#fields\tts\tid.orig_h\tquery\tqtype\trcode\tAA\tRD\tanswers\tTTLs\n"
+	asJSON := ""
 	var want []string
 	for _, r := range rows {
-		tsv += "1379288667.5\t192.0.2.1\tw.example\t" + r.typ + "\t" + r.rcode + "\tT\tF\t" + r.answers + "\n"
-		json += `{"ts":1379288667.5,"id.orig_h":"192.0.2.1","query":"w.example","qtype":` + r.typ + `,"rcode":` + r.rcode + `,"AA":true,"RD":false`
+		tsv += "1379288667.5\t192.0.2.1\tw.example\t" + r.typ + "\t" + r.rcode + "\tT\tF\t" + r.answers + "\t" + r.ttls + "\n"
+		asJSON += `{"ts":1379288667.5,"id.orig_h":"192.0.2.1","query":"w.example","qtype":` + r.typ + `,"rcode":` + r.rcode + `,"AA":true,"RD":false`
 		if r.answers != "-" {
-			json += `,"answers":["` + strings.ReplaceAll(r.answers, ",", `","`) + `"]`
+			list, err := json.Marshal(strings.Split(r.answers, ","))
+			if err != nil {
+				t.Fatal(err)
+			}
+			asJSON += `,"answers":` + string(list)
 		}
-		json += "}\n"
+		if r.ttls != "-" {
+			asJSON += `,"TTLs":[` + r.ttls + "]"
+		}
+		asJSON += "}\n"
 		want = append(want, r.want)
 	}
 	wantAnswers(t, ZeekDNS, []byte(tsv), want...)
-	wantAnswers(t, ZeekDNS, []byte(json), want...)
+	wantAnswers(t, ZeekDNS, []byte(asJSON), want...)
 }

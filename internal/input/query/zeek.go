@@ -42,7 +42,8 @@ const (
 	zeekAA
 	zeekTC
 	zeekRD
-	zeekAnswers
+	zeekAnswer
+	zeekTTL
 	zeekOpcode
 	zeekPath
 	zeekFields // how many there are
@@ -84,7 +85,9 @@ func zeekFieldOf(b []byte) zeekField {
 	case "RD":
 		return zeekRD
 	case "answers":
-		return zeekAnswers
+		return zeekAnswer
+	case "TTLs":
+		return zeekTTL
 	case "opcode":
 		return zeekOpcode
 	case "_path":
@@ -95,8 +98,7 @@ func zeekFieldOf(b []byte) zeekField {
 
 // zeekRow is the values of one record; nil is unset.
 type zeekRow struct {
-	v       [zeekFields][]byte
-	answers uint16
+	v [zeekFields][]byte
 }
 
 // zeekReader turns rows into queries.
@@ -109,6 +111,7 @@ type zeekReader struct {
 	name    []byte
 	scratch []byte
 	row     zeekRow
+	answers zeekAnswers
 	told    told
 }
 
@@ -152,7 +155,7 @@ func (d *zeekReader) json(in *decode.Records) error {
 // object reads one JSON record into d.row.
 func (d *zeekReader) object(c *decode.Cursor) (reason string) {
 	d.row = zeekRow{}
-	d.told.reset()
+	d.answers.n, d.answers.ttls = 0, 0
 	c.Open('{')
 	for {
 		k, ok := c.Key()
@@ -163,14 +166,17 @@ func (d *zeekReader) object(c *decode.Cursor) (reason string) {
 		switch f {
 		case zeekNone:
 			c.Skip()
-		case zeekAnswers:
+		case zeekAnswer, zeekTTL:
 			if !c.Open('[') {
 				c.Skip()
 				continue
 			}
 			for c.More(']') {
-				d.tell(c.Scalar())
-				d.row.answers++
+				if v := c.Scalar(); f == zeekTTL {
+					d.answers.addTTL(v)
+				} else {
+					d.answers.add(v)
+				}
 			}
 		default:
 			if d.row.v[f] = c.Scalar(); f == zeekQuery && d.row.v[f] != nil && len(d.row.v[f]) == 0 {
@@ -299,21 +305,8 @@ func (d *zeekReader) outcome() {
 			q.Flags |= picket.FlagTC
 		}
 	}
-	q.Response.Answers = r.answers
-	if (q.Type == typeA || q.Type == typeAAAA) && q.Rcode == picket.RcodeNoError && len(d.told.list) > 0 {
-		q.Response.Told = d.told.list
-	}
-}
-
-// tell takes one of the answers, that Zeek tells without owner and type. Addresses up
-// to the first that is none are the QNAME's; what follows a name is that name's.
-func (d *zeekReader) tell(text []byte) {
-	if int(d.row.answers) != len(d.told.list) {
-		return
-	}
-	if typ := addressType(text); typ != 0 {
-		d.told.add(nil, typ, 0, text)
-	}
+	q.Response.Answers = uint16(min(d.answers.n, 65535))
+	d.tellAnswers()
 }
 
 func zeekTrue(b []byte) bool { return len(b) > 0 && (b[0] == 'T' || b[0] == 't') }

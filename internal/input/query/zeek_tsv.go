@@ -20,16 +20,17 @@ func columnsOf(h *decode.ZeekHeader) bool {
 func (d *zeekReader) cells(h *decode.ZeekHeader, line []byte) {
 	r := &d.row
 	h.Row(line, r.v[:])
-	r.answers = 0
-	d.told.reset()
+	d.answers.n, d.answers.ttls = 0, 0
 	for f, cell := range r.v {
 		if cell == nil {
 			continue
 		}
 		empty := bytes.Equal(cell, h.Empty)
 		switch {
-		case f == int(zeekAnswers) && !empty:
-			d.cellAnswers(cell, h.Set)
+		case f == int(zeekAnswer) && !empty:
+			eachOf(cell, h.Set, d.answers.add)
+		case f == int(zeekTTL) && !empty:
+			eachOf(cell, h.Set, d.answers.addTTL)
 		case empty && f == int(zeekQuery):
 			r.v[f] = rootText
 		case empty:
@@ -38,12 +39,12 @@ func (d *zeekReader) cells(h *decode.ZeekHeader, line []byte) {
 	}
 }
 
-// cellAnswers reads a set of answers.
-func (d *zeekReader) cellAnswers(cell, sep []byte) {
-	for more := true; more && d.row.answers < 65535; d.row.answers++ {
+// eachOf calls f for each value of a set.
+func eachOf(cell, sep []byte, f func([]byte)) {
+	for more := true; more; {
 		var text []byte
 		text, cell, more = bytes.Cut(cell, sep)
-		d.tell(text)
+		f(text)
 	}
 }
 
