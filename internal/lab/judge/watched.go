@@ -1,0 +1,62 @@
+package judge
+
+import (
+	"slices"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/lab/rules"
+)
+
+// watched is a rule in use in a run.
+type watched struct {
+	rule    rules.Rule
+	counter rules.Counter
+	best    map[rules.Key]float64 // of what has not to do with the actor: the highest score
+	top     float64               // of the actor's sources
+	foundAt int64
+}
+
+// keptScores bounds how many scores of others are kept of a run.
+const keptScores = 1 << 16
+
+// observe gives a query to the rule. On an address that the actor shares with
+// others everything from the actor's first query on counts for the actor: in favour
+// of the rule.
+func (w *watched) observe(t *trial, q *picket.Query, mine bool) {
+	score, key := w.counter.Observe(q)
+	if score <= 0 {
+		return
+	}
+	if mine || t.sources[q.Client] && len(t.arrivals) > 0 {
+		w.top = max(w.top, score)
+		if score > w.rule.Threshold && w.foundAt == 0 {
+			w.foundAt = q.Time
+		}
+		return
+	}
+	// Low scores are of no use: only what is near the threshold or above decides.
+	if score > w.rule.Threshold/8 && score > w.best[key] && (len(w.best) < keptScores || w.best[key] > 0) {
+		w.best[key] = score
+	}
+}
+
+func (w *watched) outcome(t *trial) Outcome {
+	o := t.blank(w.rule.Name)
+	o.Top = w.top
+	for _, score := range w.best {
+		o.ScoresElsewhere = append(o.ScoresElsewhere, score)
+		if score > w.rule.Threshold {
+			o.False = append(o.False, w.rule.Name)
+		}
+	}
+	slices.Sort(o.ScoresElsewhere)
+	if w.foundAt > 0 {
+		o.Noticed = true
+		o.Raised = []string{w.rule.Name}
+		if t.e.Label == Recon {
+			t.credit(&o, w.foundAt)
+			o.Attributed = true
+		}
+	}
+	return o
+}
