@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"container/heap"
 	"slices"
 
 	"github.com/picket-dns/picket"
@@ -16,6 +15,8 @@ type Outbox struct {
 	lent    *picket.Query
 }
 
+// outHeap is a binary heap. It is not container/heap, which would allocate for each
+// query that goes in or out.
 type outHeap []outgoing
 
 type outgoing struct {
@@ -23,20 +24,47 @@ type outgoing struct {
 	seq uint64 // keeps the order of what is due at the same time
 }
 
-func (h outHeap) Len() int { return len(h) }
-func (h outHeap) Less(i, j int) bool {
+func (h outHeap) less(i, j int) bool {
 	if h[i].q.Time != h[j].q.Time {
 		return h[i].q.Time < h[j].q.Time
 	}
 	return h[i].seq < h[j].seq
 }
-func (h outHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *outHeap) Push(x any)   { *h = append(*h, x.(outgoing)) }
-func (h *outHeap) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
+
+func (h *outHeap) push(x outgoing) {
+	*h = append(*h, x)
+	s := *h
+	for i := len(s) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !s.less(i, up) {
+			break
+		}
+		s[i], s[up] = s[up], s[i]
+		i = up
+	}
+}
+
+func (h *outHeap) pop() outgoing {
+	s := *h
+	last := len(s) - 1
+	top := s[0]
+	s[0], s[last] = s[last], outgoing{}
+	s = s[:last]
+	*h = s
+	for i := 0; ; {
+		least := 2*i + 1
+		if least >= last {
+			return top
+		}
+		if least+1 < last && s.less(least+1, least) {
+			least++
+		}
+		if !s.less(least, i) {
+			return top
+		}
+		s[i], s[least] = s[least], s[i]
+		i = least
+	}
 }
 
 // Add keeps a copy of q until it is due.
@@ -52,7 +80,7 @@ func (b *Outbox) Add(q *picket.Query) {
 	c.Name = append(name[:0], q.Name...)
 	c.Response.Denials = append(denials[:0], q.Response.Denials...)
 	b.seq++
-	heap.Push(&b.pending, outgoing{c, b.seq})
+	b.pending.push(outgoing{c, b.seq})
 }
 
 // Due is when the next query is due, ok false when none waits.
@@ -75,7 +103,7 @@ func (b *Outbox) Next() *picket.Query {
 	if len(b.pending) == 0 {
 		return nil
 	}
-	b.lent = heap.Pop(&b.pending).(outgoing).q
+	b.lent = b.pending.pop().q
 	return b.lent
 }
 
