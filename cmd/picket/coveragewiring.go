@@ -38,6 +38,7 @@ type overseer struct {
 	reporter  picket.CoverageReporter
 	delegated *delegations
 	ops       *operational
+	refused   *refusals
 	feeds     *feedWatch
 	said      atomic.Pointer[string] // the statement on coverage, as last made
 	lastSetup picket.Setup           // of the goroutine of run
@@ -47,14 +48,14 @@ type overseer struct {
 // starts nothing.
 func newOverseer(d *daemon) *overseer {
 	o := &overseer{d: d, keeper: d.store, delegated: newDelegations(d.cfg.Zones, d.store, d.log),
-		ops: newOperational(d.writer), feeds: newFeedWatch(d.started)}
+		ops: newOperational(d.writer), refused: newRefusals(d.privacy.alias), feeds: newFeedWatch(d.started)}
 	o.reporter = newReporter(o, d.store)
 	return o
 }
 
 // start takes over what an earlier run left open, and begins to watch.
 func (o *overseer) start(ctx context.Context, running *sync.WaitGroup) {
-	o.note("take over findings about the watch itself", o.ops.adopt(ctx, o.d.store, feedSilent, serverLag, inputError))
+	o.note("take over findings about the watch itself", o.ops.adopt(ctx, o.d.store, feedSilent, serverLag, inputError, notifyRefused, transferRefused))
 	o.sayNotes()
 	running.Go(func() { o.watchFeeds(ctx) })
 	running.Go(func() { o.keep(ctx) })
@@ -293,7 +294,9 @@ func (o *overseer) watchFeeds(ctx context.Context) {
 			o.d.log.Error("learn what feeds usually bring", "error", err)
 		}
 		o.note("raise a finding", o.ops.hold(now, feedSilent, o.feeds.look(now, o.feedsNow())))
-		o.note("raise a finding", o.ops.hold(now, inputError, failingInputs(now, o.inputs(), failing)))
+		o.note("raise a finding", o.ops.hold(now, inputError, failingInputs(now, o.refused.explained(o.inputs()), failing)))
+		o.note("raise a finding", o.ops.hold(now, notifyRefused, o.refused.refusedNotices(now)))
+		o.note("raise a finding", o.ops.hold(now, transferRefused, o.refused.refusedTransfers()))
 		o.note("raise a finding", o.ops.hold(now, serverLag, laggingServers(now, o.lags())))
 		select {
 		case <-ctx.Done():

@@ -102,7 +102,14 @@ func (t *zoneTransfers) listen(ctx context.Context, running *sync.WaitGroup, zon
 			default: // one waits already
 			}
 		},
-		Refused: t.refused,
+		Refused: func(r transfer.Refusal) {
+			zone := "" // as the configuration has it, never as the sender does
+			if name, err := dnsname.Parse(r.Zone); err == nil && zones[dnsname.String(name)] != nil {
+				zone = dnsname.String(name)
+			}
+			t.in.d.over.refused.notice(time.Now(), t.in.cfg.Name, zone, r)
+			t.refused(r)
+		},
 	}
 	for apex := range zones {
 		l.Zones = append(l.Zones, transfer.NotifyZone{Name: apex, Key: t.client.Key, From: from})
@@ -178,6 +185,7 @@ func (t *zoneTransfers) update(ctx context.Context, z *transferredZone, notified
 
 // tell keeps what is wrong with the zones; the input is fine when nothing is.
 func (t *zoneTransfers) tell(apex string, err error) {
+	t.in.d.over.refused.transfer(time.Now(), t.in.cfg.Name, apex, err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err != nil {

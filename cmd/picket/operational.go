@@ -20,10 +20,13 @@ type condition struct {
 	zone     string
 	source   picket.Source
 	since    time.Time
+	last     time.Time // when it was last seen; zero: it lasts
 	summary  string
 	limits   string
 	sure     float64
 	features []picket.Feature
+	told     []string // further evidence, in words
+	mark     int      // the finding is said again when this grows
 }
 
 // operational makes findings of conditions: each has one finding from when it
@@ -32,14 +35,21 @@ type operational struct {
 	sink picket.FindingSink
 
 	mu   sync.Mutex
-	open map[[2]string]*picket.Finding // by detector and key
+	open map[[2]string]*openCondition // by detector and key
+}
+
+// openCondition is a condition that has a finding.
+type openCondition struct {
+	finding *picket.Finding
+	last    time.Time
+	mark    int
 }
 
 // operationalKey marks, among what a finding rests on, what it is about.
 const operationalKey = "about "
 
 func newOperational(sink picket.FindingSink) *operational {
-	return &operational{sink: sink, open: map[[2]string]*picket.Finding{}}
+	return &operational{sink: sink, open: map[[2]string]*openCondition{}}
 }
 
 // adopt takes over what an earlier run left open.
@@ -57,7 +67,7 @@ func (o *operational) adopt(ctx context.Context, q picket.FindingQuerier, detect
 				continue
 			}
 			if key, ok := cutAbout(f.Evidence.Telemetry[0]); ok {
-				o.open[[2]string{d, key}] = &f.Finding
+				o.open[[2]string{d, key}] = &openCondition{finding: &f.Finding}
 			}
 		}
 	}
@@ -72,30 +82,45 @@ func cutAbout(s string) (string, bool) {
 }
 
 // hold compares a detector's conditions with the ones before: new ones are raised,
-// those that are gone are closed.
+// those that have grown are said again, those that are gone are closed.
 func (o *operational) hold(now time.Time, detector string, list []condition) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var failed error
-	say := func(f *picket.Finding, closed bool) {
-		c := *f // the sink keeps it
+	say := func(x *openCondition, closed bool) {
+		c := *x.finding // the sink keeps it
 		c.LastSeen = now
+		if !x.last.IsZero() {
+			c.LastSeen = x.last.UTC()
+		}
 		if err := o.sink.Finding(&c, closed); err != nil && failed == nil {
 			failed = err
 		}
 	}
-	for key, f := range o.open {
+	for key, x := range o.open {
 		if key[0] == detector && !slices.ContainsFunc(list, func(c condition) bool { return c.key == key[1] }) {
 			delete(o.open, key)
-			say(f, true)
+			say(x, true)
 		}
 	}
 	for _, c := range list {
 		key := [2]string{detector, c.key}
-		if o.open[key] == nil {
-			f := c.finding()
-			o.open[key] = f
-			say(f, false)
+		x := o.open[key]
+		if x == nil {
+			x = &openCondition{finding: c.finding(), last: c.last, mark: c.mark}
+			o.open[key] = x
+			say(x, false)
+			continue
+		}
+		if c.mark == 0 {
+			continue // nothing of it grows
+		}
+		f := c.finding()
+		f.ID, f.FirstSeen = x.finding.ID, x.finding.FirstSeen
+		x.finding, x.last = f, c.last
+		if c.mark > x.mark {
+			x.mark = c.mark
+			say(x, false)
 		}
 	}
 	return failed
@@ -110,7 +135,7 @@ func (c *condition) finding() *picket.Finding {
 		ID: operationalID(c.detector, c.key, c.since), Detector: c.detector, Zone: c.zone, Source: c.source,
 		FirstSeen: c.since.UTC(), LastSeen: c.since.UTC(), Severity: picket.SeverityMedium, Confidence: c.sure, Intent: picket.IntentUnknown,
 		Summary: c.summary, Limits: c.limits, Class: picket.FindingOperational,
-		Evidence: picket.Evidence{Features: c.features, Telemetry: []string{operationalKey + c.key}},
+		Evidence: picket.Evidence{Features: c.features, Telemetry: append([]string{operationalKey + c.key}, c.told...)},
 	}
 }
 

@@ -121,6 +121,14 @@ func (p *privacy) mapIntake(h *intake.House) {
 	}
 }
 
+// alias is an address as it is kept: its pseudonym, where addresses are replaced.
+func (p *privacy) alias(a netip.Addr) netip.Addr {
+	if !p.cfg.Pseudonymise || !a.IsValid() {
+		return a
+	}
+	return p.mapper.Pseudonym(a)
+}
+
 // mapQueries returns a sink that replaces addresses on the way to another.
 func (p *privacy) mapQueries(to picket.QuerySink) picket.QuerySink {
 	if !p.cfg.Pseudonymise {
