@@ -20,6 +20,11 @@ type liveInput struct {
 	d    *daemon
 	desk *intake.Desk
 
+	// documentsAtHand is held while it is settled what a document, or its end, does to
+	// the history, until that is stored.
+	documentsAtHand sync.Mutex
+	bucketTrouble   string // what the last listing says of the bucket; of the goroutine that lists
+
 	mu     sync.Mutex
 	format input.Format // "" until told
 	err    string
@@ -88,6 +93,9 @@ func (in *liveInput) follow(ctx context.Context, running *sync.WaitGroup) error 
 			in.fail(err)
 		}
 	})
+	if cfg.Whole {
+		running.Go(func() { in.watchFiles(ctx) })
+	}
 	return nil
 }
 

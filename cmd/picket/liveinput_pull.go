@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input"
@@ -111,7 +112,9 @@ func (in *liveInput) takeDocuments(ctx context.Context, b *transport.Batch, key 
 		name := fmt.Sprintf("%s@%d", key, r.Offset)
 		s := in.desk.Stream(intake.StreamConfig{Name: key, Format: in.cfg.Format})
 		in.fine()
-		if fm, ok := in.takeMessage(ctx, s, bytes.NewReader(r.Value), name); ok {
+		if len(r.Value) == 0 && len(r.Key) > 0 { // the mark of a deletion
+			in.observeEnd(s, picket.RecordObservation{Scope: string(r.Key), Method: picket.MethodPush, Time: r.Time})
+		} else if fm, ok := in.takeMessage(ctx, s, bytes.NewReader(r.Value), name); ok {
 			in.observe(s, fm, picket.RecordObservation{Scope: string(r.Key), Method: picket.MethodPush, Time: r.Time})
 		}
 		next := r.Offset + 1
@@ -128,7 +131,7 @@ func (in *liveInput) takeDocuments(ctx context.Context, b *transport.Batch, key 
 // takeMessage decodes into a stream that goes on whatever becomes of it: what is
 // wrong with a message is a rejected record.
 func (in *liveInput) takeMessage(ctx context.Context, s *intake.Stream, r io.Reader, name string) (input.Format, bool) {
-	fm, err := in.decodeWhole(ctx, r, name, s)
+	fm, err := in.decodeWhole(ctx, r, name, s, s)
 	if err != nil {
 		in.fail(fmt.Errorf("%s: %w", name, err))
 		s.Reject(reasonUnreadable, picket.Position{})
@@ -186,15 +189,22 @@ func (m *messages) Read(b []byte) (int, error) {
 // makes what is in it count.
 func (in *liveInput) bucket(ctx context.Context, running *sync.WaitGroup) error {
 	c := in.cfg.Bucket
-	b, err := transport.NewBucket(ctx, transport.BucketConfig{
+	cfg := transport.BucketConfig{
 		Bucket: c.Name, Prefix: c.Prefix, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.Endpoint != "",
 		CredentialsFile: c.CredentialsFile, Queue: c.Queue, Poll: c.Poll,
 		Done: func(key, etag string) bool {
 			_, err := in.desk.Marked(context.WithoutCancel(ctx), objectMark(key, etag))
-			return err == nil
+			return err == nil && string(in.desk.Position(endedObject+key)) != etag
 		},
-		Failed: func(key string, err error) { in.fail(fmt.Errorf("object %q: %w", key, err)) },
-	}, in.takeObject)
+		Failed:  func(key string, err error) { in.fail(fmt.Errorf("object %q: %w", key, err)) },
+		Listing: in.listing,
+	}
+	if f, ok := input.ByName(in.cfg.Format); ok && f.Kind == picket.KindRecord {
+		// Exports follow each other: in the order of their keys, which is that of their
+		// dates. There are few, so that the whole bucket is listed each time.
+		cfg.Workers, cfg.Relist = 1, time.Nanosecond
+	}
+	b, err := transport.NewBucket(ctx, cfg, in.takeObject)
 	if err != nil {
 		return err
 	}
@@ -210,7 +220,8 @@ func (in *liveInput) bucket(ctx context.Context, running *sync.WaitGroup) error 
 func objectMark(key, etag string) string { return "object:" + key + "@" + etag }
 
 func (in *liveInput) takeObject(ctx context.Context, o *transport.Object) error {
-	_, _, err := in.takeWhole(ctx, o.Body, o.Key, nil, func(picket.InputCounts) []picket.DeliveryMark {
+	settle := func(fm input.Format, seen *recordsSeen) documentPlace { return in.placeObject(o, fm, seen) }
+	_, _, err := in.takeWhole(ctx, o.Body, o.Key, settle, func(picket.InputCounts) []picket.DeliveryMark {
 		return []picket.DeliveryMark{{Key: objectMark(o.Key, o.ETag)}}
 	})
 	return err

@@ -83,7 +83,7 @@ func printLives(w io.Writer, output string, list []picket.RecordLife) error {
 		return eachLine(w, list)
 	}
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "NAME\tTYPE\tDATA\tSINCE\tUNTIL\tSOURCE\tHOW")
+	fmt.Fprintln(tw, "NAME\tTYPE\tDATA\tSINCE\tUNTIL\tSOURCE\tHOW\tDOCUMENT")
 	for i := range list {
 		l := &list[i]
 		since, until := tableTime(l.Since), "there now"
@@ -93,7 +93,7 @@ func printLives(w io.Writer, output string, list []picket.RecordLife) error {
 		if !l.Until.IsZero() {
 			until = tableTime(l.Until)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cell(l.Name), cell(l.Type), cell(l.Data), since, until, cell(l.Source), cell(l.Method))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", cell(l.Name), cell(l.Type), cell(l.Data), since, until, cell(l.Source), cell(l.Method), cell(l.Scope))
 	}
 	return tw.Flush()
 }

@@ -184,6 +184,8 @@ func (c *control) replay(ctx context.Context, name string, list []picket.Quarant
 		method := picket.MethodPush
 		if in.cfg.File != "" {
 			method = picket.MethodFile
+		} else if rest := undated(scope); in.cfg.Bucket != nil && rest != scope {
+			scope = list[0].Format + " " + rest
 		}
 		s.Observe(picket.RecordObservation{Source: name, Scope: scope, Method: method, Time: list[0].Time}) // with the document that they were of
 	}

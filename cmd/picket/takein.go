@@ -91,8 +91,13 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 	if fm.Shape != input.ShapeDocument { // that counts whole, or not at all
 		r = intake.NewCutter(context.WithoutCancel(ctx), r, s, pl.at).Reader()
 	}
-	err = in.run(ctx, fm, r, f.Path(), s)
+	seen, sink := &recordsSeen{Stream: s}, picket.Sink(s)
+	if fm.Kind == picket.KindRecord {
+		sink = seen
+	}
+	err = in.runInto(ctx, fm, r, f.Path(), s, sink)
 	input.Close(opened)
+	pl.told = seen.change
 	switch {
 	case src.err != nil: // not the content's: it is tried again
 		return errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
@@ -113,13 +118,22 @@ func (in *liveInput) takeFile(ctx context.Context, f *transport.FollowedFile) er
 		// What came before counts. What follows cannot be read.
 		s.Reject(reasonUnreadable, picket.Position{})
 	}
+	if fm.Shape == input.ShapeDocument {
+		in.documentsAtHand.Lock()
+		defer in.documentsAtHand.Unlock()
+	}
 	return in.commit(ctx, s, pl.at(-1))
 }
 
 // run decodes r into s. The decoder is not told of ctx: its reader ends, and it
 // hands over what it holds. A decoder that panics has a fault, but only this stream
 // shall suffer from it.
-func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream) (err error) {
+func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream) error {
+	return in.runInto(ctx, fm, r, name, s, s)
+}
+
+// runInto is run with a sink that stands before s.
+func (in *liveInput) runInto(ctx context.Context, fm input.Format, r io.Reader, name string, s *intake.Stream, sink picket.Sink) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			in.d.log.Error("decoder broke down", "input", in.cfg.Name, "stream", name, "format", fm.Name, "panic", p, "stack", string(debug.Stack()))
@@ -136,7 +150,7 @@ func (in *liveInput) run(ctx context.Context, fm input.Format, r io.Reader, name
 			in.note(text)
 		}
 	}
-	return fm.Decode(context.WithoutCancel(ctx), r, opt, s, s)
+	return fm.Decode(context.WithoutCancel(ctx), r, opt, s, sink)
 }
 
 // formatPlan is of records as they would be; they are no part of any zone yet.
@@ -176,6 +190,8 @@ type bookmark struct {
 	Done   picket.InputCounts `json:"done"` // of what lies behind the offset, counted already
 	// Options is what Done was decoded with; "" when that was not the same all the time.
 	Options string `json:"options,omitempty"`
+	// Told: the document tells what was done, as a change batch does. Without it, it stays done.
+	Told bool `json:"told,omitempty"`
 }
 
 func (in *liveInput) bookmark(key string) (p bookmark, known bool, err error) {
@@ -200,6 +216,7 @@ type filePlace struct {
 	stream  *intake.Stream
 	begin   int64              // where reading began
 	base    int64              // where it is resumed
+	told    bool               // the document tells what was done
 	packed  bool               // offsets in the file are not those of what is read
 	before  picket.InputCounts // the stream's total at base
 }
@@ -214,7 +231,7 @@ func (p *filePlace) at(clean int64) map[string][]byte {
 	done := total.Clone()
 	done.Sub(&p.before)
 	pos.Offset = p.base
-	b, err := json.Marshal(bookmark{Position: pos, Format: p.format.Name, Done: done, Options: p.options})
+	b, err := json.Marshal(bookmark{Position: pos, Format: p.format.Name, Done: done, Options: p.options, Told: p.told})
 	if err != nil {
 		return nil // it is plain data
 	}
@@ -255,13 +272,20 @@ func (in *liveInput) takeConn(ctx context.Context, r io.Reader, name string) boo
 // takeWhole takes in something that is read to its end and counts as a whole: a
 // request, an object, messages. content is what is wrong with the content; then
 // it counts as one record that was rejected. err is about everything else, and
-// nothing of it counts.
-func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, positions map[string][]byte, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, content, err error) {
+// nothing of it counts. settle, which may be nil, says of what scope a document is.
+func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, settle func(input.Format, *recordsSeen) documentPlace, mark func(picket.InputCounts) []picket.DeliveryMark) (counts picket.InputCounts, content, err error) {
 	s := in.desk.Stream(intake.StreamConfig{Name: name, Format: in.cfg.Format})
 	src := &sourceErrors{r: r}
-	fm, content := in.decodeWhole(ctx, src, name, s)
+	seen := &recordsSeen{Stream: s}
+	fm, content := in.decodeWhole(ctx, src, name, s, seen)
 	if src.err != nil { // the transport's, not the content's
 		return counts, nil, errors.Join(src.err, s.Abandon(context.WithoutCancel(ctx)))
+	}
+	place := documentPlace{scope: name}
+	if settle != nil && content == nil && fm.Kind == picket.KindRecord && fm.Name != formatPlan {
+		in.documentsAtHand.Lock()
+		defer in.documentsAtHand.Unlock()
+		place = settle(fm, seen)
 	}
 	if content != nil {
 		in.fail(fmt.Errorf("%s: %w", name, content))
@@ -270,20 +294,26 @@ func (in *liveInput) takeWhole(ctx context.Context, r io.Reader, name string, po
 		}
 		s = in.desk.Stream(intake.StreamConfig{Name: name, Format: in.cfg.Format})
 		s.Reject(reasonUnreadable, picket.Position{})
+	} else if place.old {
+		if err := s.Abandon(context.WithoutCancel(ctx)); err != nil {
+			return counts, nil, err
+		}
+		s = in.desk.Stream(intake.StreamConfig{Name: name, Format: fm.Name})
+		s.Skip(reasonOlder)
 	} else {
 		in.fine()
-		in.observe(s, fm, picket.RecordObservation{Scope: name, Method: picket.MethodPush})
+		in.observe(s, fm, picket.RecordObservation{Scope: place.scope, Zone: place.zone, Time: place.time, Method: picket.MethodPush})
 	}
 	counts = s.Total()
 	var marks []picket.DeliveryMark
 	if mark != nil {
 		marks = mark(counts)
 	}
-	return counts, content, in.commit(ctx, s, positions, marks...)
+	return counts, content, in.commit(ctx, s, place.positions, marks...)
 }
 
-// decodeWhole decodes r into s, and says as what. An empty r is fine.
-func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, s *intake.Stream) (input.Format, error) {
+// decodeWhole decodes r into s, through sink, and says as what. An empty r is fine.
+func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, s *intake.Stream, sink picket.Sink) (input.Format, error) {
 	fm, opened, err := input.Open(r, in.cfg.Format)
 	if errors.Is(err, input.ErrEmpty) {
 		return input.Format{}, nil
@@ -293,7 +323,7 @@ func (in *liveInput) decodeWhole(ctx context.Context, r io.Reader, name string, 
 	}
 	in.use(fm)
 	s.Format(fm.Name)
-	return fm, in.run(ctx, fm, opened, name, s)
+	return fm, in.runInto(ctx, fm, opened, name, s, sink)
 }
 
 // sourceErrors tells the errors of what is read from those of what is in it.

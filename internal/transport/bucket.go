@@ -72,6 +72,10 @@ type BucketConfig struct {
 	// Done tells whether an object was done with. Listing needs it; with a queue it
 	// avoids doing twice what is told of twice.
 	Done func(key, etag string) bool
+	// Listing, when set, is called when the whole bucket is about to be listed. It
+	// returns what is told of each key in turn, and what is called when the listing came
+	// to its end without an error and its objects have been handled.
+	Listing func() (key func(key string), done func())
 	// MaxObject bounds an object, in bytes as stored; 0 means 1 GiB. Larger ones are
 	// reported and left alone.
 	MaxObject int64

@@ -37,6 +37,46 @@ func TestBucketLists(t *testing.T) {
 	}
 }
 
+// A listing of the whole bucket is told key by key, and that it is done once its objects
+// were handled. One that fails is not done.
+func TestBucketListing(t *testing.T) {
+	s := newStore(t)
+	s.put("dns/a", "one")
+	s.put("dns/b", "two")
+	s.put("other", "no")
+	r := &bucketReader{t: t}
+	told := make(chan string, 1000)
+	r.start(BucketConfig{Endpoint: s.url, Bucket: "logs", Prefix: "dns/", Poll: 10 * time.Millisecond, Relist: time.Nanosecond, Listing: func() (func(string), func()) {
+		var keys []string
+		return func(k string) { keys = append(keys, k) }, func() { told <- strings.Join(keys, " ") }
+	}})
+	r.want("dns/a=one", "dns/b=two")
+	if got := <-told; got != "dns/a dns/b" {
+		t.Errorf("listed %q", got)
+	}
+	if _, err := s.backend.DeleteObject("logs", "dns/a"); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); <-told != "dns/b"; {
+		if time.Now().After(end) {
+			t.Fatal("the object is listed though it is gone")
+		}
+	}
+	r.stop()
+	for len(told) > 0 {
+		<-told
+	}
+	r = &bucketReader{t: t}
+	r.start(BucketConfig{Endpoint: s.url, Bucket: "nowhere", Poll: 10 * time.Millisecond, Listing: func() (func(string), func()) {
+		return func(string) {}, func() { told <- "" }
+	}})
+	r.wantFailed("bucket nowhere: ", "NoSuchBucket")
+	r.cancel()
+	if err := <-r.done; err != nil || len(told) > 0 {
+		t.Errorf("%v; a listing that failed is done", err)
+	}
+}
+
 func TestBucketPages(t *testing.T) {
 	s := newStore(t)
 	var want []string

@@ -23,7 +23,11 @@ func (b *Bucket) list(ctx context.Context) {
 		if begin := time.Now(); begin.Sub(whole) >= b.cfg.Relist {
 			from, whole = "", begin
 		}
-		last, err := b.pass(ctx, from)
+		key, done := func(string) {}, func() {}
+		if from == "" && b.cfg.Listing != nil {
+			key, done = b.cfg.Listing()
+		}
+		last, err := b.pass(ctx, from, key)
 		if ctx.Err() != nil {
 			return
 		}
@@ -39,6 +43,7 @@ func (b *Bucket) list(ctx context.Context) {
 			wait = min(2*wait, retryLast)
 			continue
 		}
+		done()
 		wait = retryFirst
 		if !pause(ctx, b.cfg.Poll) {
 			return
@@ -46,9 +51,9 @@ func (b *Bucket) list(ctx context.Context) {
 	}
 }
 
-// pass lists the keys behind after and handles what is new. It returns the
-// greatest key it has seen to the end.
-func (b *Bucket) pass(ctx context.Context, after string) (last string, err error) {
+// pass lists the keys behind after, tells them, and handles what is new. It returns
+// the greatest key it has seen to the end.
+func (b *Bucket) pass(ctx context.Context, after string, tell func(key string)) (last string, err error) {
 	in := &s3.ListObjectsV2Input{Bucket: &b.cfg.Bucket, Prefix: &b.cfg.Prefix}
 	if after != "" {
 		in.StartAfter = aws.String(after)
@@ -68,6 +73,7 @@ func (b *Bucket) pass(ctx context.Context, after string) (last string, err error
 				Size: aws.ToInt64(c.Size), Modified: aws.ToTime(c.LastModified),
 			}
 			last = max(last, o.Key)
+			tell(o.Key)
 			if !b.wanted(&o) {
 				continue
 			}

@@ -43,13 +43,18 @@ func (w *follower) documents(ctx context.Context, path string) {
 			if w.glob {
 				return
 			}
-			seen, settled = nil, nil
+			if seen, settled = nil, nil; w.cfg.Resume != nil {
+				sum = nil // what was done with may be forgotten by now
+			}
 			continue
 		}
 		if err == nil && (now.Size() == 0 || unchanged(now, settled)) {
 			continue // an empty file is one that is about to be written
 		}
 		if err == nil && !unchanged(now, seen) {
+			if seen == nil && sum == nil {
+				resume()
+			}
 			seen = now // perhaps it is still being written
 			continue
 		}

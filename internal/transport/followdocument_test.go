@@ -41,6 +41,29 @@ func TestFollowDocuments(t *testing.T) {
 	}
 }
 
+// A document that was gone, and forgotten meanwhile, is handed over again, with whatever is in it.
+func TestFollowDocumentGone(t *testing.T) {
+	for _, pattern := range []string{"doc", "d?c"} {
+		w := newFollowed(t, FollowConfig{Path: pattern, Whole: true})
+		w.write("doc", "text")
+		w.start()
+		w.want("doc+textdoc-")
+		w.rename("doc", "away")
+		time.Sleep(30 * time.Millisecond)
+		w.rename("away", "doc") // not forgotten
+		time.Sleep(60 * time.Millisecond)
+		w.want("")
+		w.rename("doc", "away")
+		time.Sleep(30 * time.Millisecond)
+		w.mu.Lock()
+		delete(w.saved, w.file("doc"))
+		w.mu.Unlock()
+		w.rename("away", "doc")
+		w.want("doc+textdoc-")
+		w.stop()
+	}
+}
+
 // A document that is written to while it is read is none.
 func TestFollowDocumentChanges(t *testing.T) {
 	w := newFollowed(t, FollowConfig{Path: "doc", Whole: true})
