@@ -16,8 +16,9 @@ import (
 
 // webOptions are what the console and the API answer from. The daemon and the
 // commands that read use the same.
-func webOptions(store *duckdb.Store, watch picket.Watcher, coverage picket.CoverageReporter) web.Options {
-	return web.Options{Findings: store, Watch: watch, Quarantine: store, History: store, Sightings: store, Coverage: coverage, Version: version()}
+func webOptions(cfg *config, store *duckdb.Store, watch picket.Watcher, coverage picket.CoverageReporter) web.Options {
+	return web.Options{Findings: store, Watch: watch, Quarantine: store, History: store, Sightings: store, Coverage: coverage,
+		Retention: retentionReader{store, &cfg.Retention}, Version: version()}
 }
 
 // apiReader reads what the API offers: from the running daemon, over its control
@@ -58,7 +59,7 @@ func openAPI(ctx context.Context, cfg config) (r *apiReader, shut func(), err er
 	if err != nil {
 		return nil, nil, err
 	}
-	console := web.New(webOptions(s, notRunning{}, storedReporter(ctx, cfg, s)))
+	console := web.New(webOptions(&cfg, s, notRunning{}, storedReporter(ctx, cfg, s)))
 	r.client = &http.Client{Transport: handlerTransport{console}}
 	return r, func() {
 		_ = console.Close() // it has no streams

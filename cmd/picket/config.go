@@ -106,13 +106,19 @@ type retentionConfig struct {
 	// How long idempotency keys of pushed requests and names of objects taken are
 	// remembered; what comes again later counts again.
 	Marks time.Duration `yaml:"marks" default:"2160h"`
+	// How long the counts of sealed queries are kept, by minute, input, server and zone, which
+	// coverage is judged by; whole days are removed.
+	Activity time.Duration `yaml:"activity" default:"9600h"`
+	// How long it is kept what became of each input's records, by the minute; likewise.
+	Intake time.Duration `yaml:"intake" default:"9600h"`
 }
 
 func defaultConfig() config {
 	return config{
 		DataDir: "data", Listen: "127.0.0.1:8053", PassiveDNS: defaultPassiveDNS(),
-		Detect:    detectConfig{Sources: 1 << 20, Suspects: 16384, EpisodeIdle: 2 * time.Hour},
-		Retention: retentionConfig{Queries: 720 * time.Hour, Events: 8760 * time.Hour, Quarantine: 2160 * time.Hour, Marks: 2160 * time.Hour},
+		Detect: detectConfig{Sources: 1 << 20, Suspects: 16384, EpisodeIdle: 2 * time.Hour},
+		Retention: retentionConfig{Queries: 720 * time.Hour, Events: 8760 * time.Hour, Quarantine: 2160 * time.Hour, Marks: 2160 * time.Hour,
+			Activity: 9600 * time.Hour, Intake: 9600 * time.Hour},
 	}
 }
 

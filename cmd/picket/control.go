@@ -29,7 +29,6 @@ const controlName = "control.sock"
 //	GET  /quarantine/{id}                           one of them
 //	POST /quarantine/replay {"input","ids","all"}   decodes them once more
 //	POST /quarantine/release {"input","ids","all"}  gives them up
-//	GET  /retention, /holds                         what is kept, and what is held
 //	POST /holds {"kind","since","until","reason"}   places a legal hold
 //	POST /holds/release {"id","reason"}             releases it
 //	POST /reidentify {"case","role","reason","addresses"}  says whose a pseudonym is

@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/duckdb"
 )
 
-// custodian looks after what is kept: a store, or whoever holds it.
+// custodian changes what is kept, and says whose a pseudonym is: a store, or whoever holds it.
 type custodian interface {
-	kept(ctx context.Context) ([]keptKind, error)
-	holds(ctx context.Context) ([]duckdb.Hold, error)
-	placeHold(ctx context.Context, h duckdb.Hold) (duckdb.Hold, error)
+	placeHold(ctx context.Context, h picket.Hold) (picket.Hold, error)
 	releaseHold(ctx context.Context, r holdRelease) error
 	reidentify(ctx context.Context, r reidentifyRequest) ([]revealed, error)
 }
@@ -35,9 +34,7 @@ type custody struct {
 	who     person
 }
 
-func (c custody) holds(ctx context.Context) ([]duckdb.Hold, error) { return c.store.Holds(ctx) }
-
-func (c custody) placeHold(ctx context.Context, h duckdb.Hold) (duckdb.Hold, error) {
+func (c custody) placeHold(ctx context.Context, h picket.Hold) (picket.Hold, error) {
 	h.By = c.who.text()
 	return c.store.PlaceHold(ctx, h)
 }
@@ -65,11 +62,9 @@ func (c *control) custody(answer func(pattern string, f func(*http.Request) (any
 		}
 		return nil
 	}
-	answer("GET /retention", func(r *http.Request) (any, error) { return of(r, "").kept(r.Context()) })
-	answer("GET /holds", func(r *http.Request) (any, error) { return of(r, "").holds(r.Context()) })
 	answer("POST /holds", func(r *http.Request) (any, error) {
 		var h struct {
-			duckdb.Hold
+			picket.Hold
 			SudoUser string `json:"sudo_user"`
 		}
 		if err := read(r, &h); err != nil {
@@ -97,17 +92,9 @@ func (c *control) custody(answer func(pattern string, f func(*http.Request) (any
 	})
 }
 
-func (c *controlClient) kept(ctx context.Context) (list []keptKind, err error) {
-	return list, c.ask(ctx, http.MethodGet, "/retention", nil, &list)
-}
-
-func (c *controlClient) holds(ctx context.Context) (list []duckdb.Hold, err error) {
-	return list, c.ask(ctx, http.MethodGet, "/holds", nil, &list)
-}
-
-func (c *controlClient) placeHold(ctx context.Context, h duckdb.Hold) (out duckdb.Hold, err error) {
+func (c *controlClient) placeHold(ctx context.Context, h picket.Hold) (out picket.Hold, err error) {
 	return out, c.ask(ctx, http.MethodPost, "/holds", struct {
-		duckdb.Hold
+		picket.Hold
 		SudoUser string `json:"sudo_user,omitempty"`
 	}{h, os.Getenv("SUDO_USER")}, &out)
 }
@@ -123,42 +110,36 @@ func (c *controlClient) reidentify(ctx context.Context, r reidentifyRequest) (li
 }
 
 // openCustody asks the running daemon, or opens the store when there is none.
-func openCustody(ctx context.Context, cfg config, write bool) (custodian, func(), error) {
+func openCustody(ctx context.Context, cfg config) (custodian, func(), error) {
 	client := newControlClient(cfg)
-	_, err := client.holds(ctx)
+	_, err := client.accounts(ctx)
 	if err == nil {
 		return client, func() {}, nil
 	}
 	if !errors.Is(err, errNotRunning) {
 		return nil, nil, err
 	}
-	open := duckdb.OpenReadOnly
-	if write {
-		open = duckdb.Open
-	}
-	s, err := open(ctx, duckdb.Options{Dir: cfg.DataDir})
+	s, err := duckdb.Open(ctx, duckdb.Options{Dir: cfg.DataDir})
 	if errors.Is(err, duckdb.ErrLocked) {
 		return nil, nil, doesNotAnswer(client.path)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &privacy{cfg: cfg.Privacy}
-	if write { // a key is needed to re-identify only
-		if p, err = openPrivacy(cfg); err != nil {
-			return nil, nil, errors.Join(err, s.Close())
-		}
+	p, err := openPrivacy(cfg)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
 	}
 	return custody{s, cfg, p, self()}, func() { s.Close() }, nil
 }
 
 // withCustody runs f for a command.
-func withCustody(ctx context.Context, path string, write bool, f func(custodian) error) error {
+func withCustody(ctx context.Context, path string, f func(custodian) error) error {
 	cfg, err := loadConfig(path)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	c, shut, err := openCustody(ctx, cfg, write)
+	c, shut, err := openCustody(ctx, cfg)
 	if err != nil {
 		return &exitError{exitSome, err}
 	}

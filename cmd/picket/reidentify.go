@@ -98,7 +98,7 @@ pseudonyms, is in the ledger before an address is printed; the addresses are not
 				return usageError("reidentify: %v", err)
 			}
 			r.Addresses = args
-			return withCustody(cmd.Context(), path, true, func(c custodian) error {
+			return withCustody(cmd.Context(), path, func(c custodian) error {
 				list, err := c.reidentify(cmd.Context(), r)
 				if err != nil {
 					return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/duckdb"
 )
 
@@ -43,7 +44,7 @@ func (c *retentionConfig) kinds() []keptFor {
 		{"assets", duckdb.KeptAssets, c.Assets}, {"signals", duckdb.KeptSignals, c.Signals},
 		{"sightings", duckdb.KeptSightings, c.Sightings}, {"changes", duckdb.KeptChanges, c.Changes},
 		{"findings", duckdb.KeptFindings, c.Findings}, {"quarantine", duckdb.KeptQuarantine, c.Quarantine},
-		{"marks", duckdb.KeptMarks, c.Marks},
+		{"marks", duckdb.KeptMarks, c.Marks}, {"activity", duckdb.KeptActivity, c.Activity}, {"intake", duckdb.KeptIntake, c.Intake},
 	}
 }
 
@@ -83,26 +84,23 @@ func (d *daemon) keepStore(ctx context.Context) {
 	}
 }
 
-// keptKind is what is there of a kind, next to what should be.
-type keptKind struct {
-	duckdb.KindKept
-	Configured string `json:"configured"` // a duration, or "for ever"
+// retentionReader says of what the store keeps how long it is to be kept.
+type retentionReader struct {
+	*duckdb.Store
+	cfg *retentionConfig
 }
 
-func (c custody) kept(ctx context.Context) ([]keptKind, error) {
-	list, err := c.store.Kept(ctx)
-	if err != nil {
-		return nil, err
+// Kept implements picket.RetentionReader.
+func (r retentionReader) Kept(ctx context.Context) ([]picket.KindKept, error) {
+	list, err := r.Store.Kept(ctx)
+	for i := range list {
+		for _, k := range r.cfg.kinds() {
+			if k.kind == list[i].Kind {
+				list[i].Configured = durationText(k.keep)
+			}
+		}
 	}
-	configured := map[string]string{}
-	for _, k := range c.cfg.Retention.kinds() {
-		configured[k.kind] = durationText(k.keep)
-	}
-	var out []keptKind
-	for _, k := range list {
-		out = append(out, keptKind{k, configured[k.Kind]})
-	}
-	return out, nil
+	return list, err
 }
 
 // durationText says a retention in days where it is whole days.
@@ -123,20 +121,18 @@ func retentionCommand(std streams) *cobra.Command {
 		Use:   "retention",
 		Short: "Say what is kept how long, what is there, and what was removed",
 		Long: `Retention prints for each kind how long it is kept by the configuration, the oldest
-and the newest that is really there, how many segments there are and how many of them
-are under legal hold, and the last removals by the ledger.`,
+and the newest that is really there, how many rows and segments there are and how many
+of them are under legal hold, and the last removals by the ledger.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "ndjson" {
 				return usageError("retention: -o %q: want table or ndjson", output)
 			}
-			return withCustody(cmd.Context(), path, false, func(c custodian) error {
-				list, err := c.kept(cmd.Context())
-				if err != nil {
-					return err
-				}
-				return printKept(std, output, list)
-			})
+			var body struct{ Kinds []picket.KindKept }
+			if err := readAPI(cmd.Context(), path, "/api/retention", &body); err != nil {
+				return err
+			}
+			return printKept(std, output, body.Kinds)
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "picket.yaml", "configuration file")
@@ -144,14 +140,27 @@ are under legal hold, and the last removals by the ledger.`,
 	return cmd
 }
 
-func printKept(std streams, output string, list []keptKind) error {
+// readAPI reads one resource of the API.
+func readAPI(ctx context.Context, config, path string, dst any) error {
+	api, shut, err := openConfiguredAPI(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer shut()
+	if err := api.get(ctx, path, dst); err != nil {
+		return &exitError{exitSome, err}
+	}
+	return nil
+}
+
+func printKept(std streams, output string, list []picket.KindKept) error {
 	if output == "ndjson" {
 		return printLines(std, list)
 	}
 	tw := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, "KIND\tKEPT\tOLDEST\tNEWEST\tROWS\tSEGMENTS\tHELD\tSEALED ROWS\tBYTES")
+	fmt.Fprintln(tw, "KIND\tKEPT\tOLDEST\tNEWEST\tROWS\tHELD\tSEGMENTS\tHELD\tSEALED ROWS\tBYTES")
 	for _, k := range list {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", k.Kind, k.Configured, timeText(k.Oldest), timeText(k.Newest), k.Rows, k.Segments, k.Held, k.Sealed, k.Bytes)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\n", safeText(k.Kind), safeText(k.Configured), timeText(k.Oldest), timeText(k.Newest), k.Rows, k.HeldRows, k.Segments, k.Held, k.Sealed, k.Bytes)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -162,7 +171,10 @@ func printKept(std streams, output string, list []keptKind) error {
 			if r.Path != "" {
 				what = fmt.Sprintf("%s (%d rows, SHA-256 %s)", safeText(r.Path), r.Rows, safeText(r.SHA256))
 			}
-			if _, err := fmt.Fprintf(std.out, "removed %s: %s %s, older than %s, ledger entry %d\n", safeText(r.Time), k.Kind, what, safeText(r.OlderThan), r.Seq); err != nil {
+			if r.Held > 0 {
+				what += fmt.Sprintf(", %d held", r.Held)
+			}
+			if _, err := fmt.Fprintf(std.out, "removed %s: %s %s, older than %s, ledger entry %d\n", safeText(r.Time), safeText(k.Kind), what, safeText(r.OlderThan), r.Seq); err != nil {
 				return err
 			}
 		}
@@ -205,7 +217,7 @@ is released. Who has placed or released it, and why, is in the ledger.`,
 
 func holdAddCommand(std streams) *cobra.Command {
 	var path, from, to string
-	var h duckdb.Hold
+	var h picket.Hold
 	cmd := &cobra.Command{
 		Use:   "add --kind KIND --from TIME --to TIME --reason TEXT",
 		Short: "Place a legal hold on a range",
@@ -220,7 +232,7 @@ func holdAddCommand(std streams) *cobra.Command {
 			if h.Reason == "" {
 				return usageError("hold add: --reason is needed")
 			}
-			return withCustody(cmd.Context(), path, true, func(c custodian) error {
+			return withCustody(cmd.Context(), path, func(c custodian) error {
 				placed, err := c.placeHold(cmd.Context(), h)
 				if err != nil {
 					return err
@@ -262,19 +274,15 @@ func holdListCommand(std streams) *cobra.Command {
 			if output != "table" && output != "ndjson" {
 				return usageError("hold list: -o %q: want table or ndjson", output)
 			}
-			return withCustody(cmd.Context(), path, false, func(c custodian) error {
-				list, err := c.holds(cmd.Context())
-				if err != nil {
-					return err
-				}
-				shown := []duckdb.Hold{}
-				for _, h := range list {
-					if all || h.Released == "" {
-						shown = append(shown, h)
-					}
-				}
-				return printHolds(std, output, shown)
-			})
+			what := "/api/holds"
+			if all {
+				what += "?all=true"
+			}
+			var body struct{ Holds []picket.Hold }
+			if err := readAPI(cmd.Context(), path, what, &body); err != nil {
+				return err
+			}
+			return printHolds(std, output, body.Holds)
 		},
 	}
 	f := cmd.Flags()
@@ -284,7 +292,7 @@ func holdListCommand(std streams) *cobra.Command {
 	return cmd
 }
 
-func printHolds(std streams, output string, list []duckdb.Hold) error {
+func printHolds(std streams, output string, list []picket.Hold) error {
 	if output == "ndjson" {
 		return printLines(std, list)
 	}
@@ -317,7 +325,7 @@ func holdReleaseCommand(std streams) *cobra.Command {
 			if r.Reason == "" {
 				return usageError("hold release: --reason is needed")
 			}
-			return withCustody(cmd.Context(), path, true, func(c custodian) error {
+			return withCustody(cmd.Context(), path, func(c custodian) error {
 				if err := c.releaseHold(cmd.Context(), r); err != nil {
 					return err
 				}

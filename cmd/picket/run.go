@@ -184,7 +184,7 @@ func (d *daemon) openConsole(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt := webOptions(d.store, d, d.over.reporter)
+	opt := webOptions(&d.cfg, d.store, d, d.over.reporter)
 	opt.Metrics, opt.Log, opt.Hosts = d.metrics.handler(), d.log, d.cfg.ConsoleHosts
 	d.console = web.New(opt)
 	d.server = d.console.Server(d.cfg.Listen)

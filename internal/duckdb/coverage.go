@@ -93,7 +93,7 @@ func (s *Store) addIntakeStep(ctx context.Context, c *sql.Conn, k *picket.Intake
 	if k.Delay != 0 {
 		delay = k.Delay
 	}
-	res, err := c.ExecContext(ctx, `UPDATE intake_steps SET accepted = accepted + $3, rejected = rejected + $4, dropped = dropped + $5,
+	res, err := s.exec(ctx, c, `UPDATE intake_steps SET accepted = accepted + $3, rejected = rejected + $4, dropped = dropped + $5,
 			min_delay = least(min_delay, $6::BIGINT), max_delay = greatest(max_delay, $6::BIGINT)
 		WHERE minute = make_timestamp_ns($1) AND input = $2`, minute, k.Input, k.Add.Accepted, rejected, dropped, delay)
 	if err != nil {
@@ -167,14 +167,12 @@ func (s *Store) PutServerCounts(ctx context.Context, list []picket.ServerCount) 
 	return nil
 }
 
-// ForgetCoverage removes what was counted before a time. Coverage outlives the
-// telemetry that it is about, but not for ever.
+// ForgetCoverage removes what servers have counted, what was configured and when the
+// daemon ran before a time. What Picket has counted itself goes by Expire.
 func (s *Store) ForgetCoverage(ctx context.Context, before time.Time) (err error) {
 	defer s.observe("forget-coverage", time.Now(), &err)
 	err = s.write(ctx, func(ctx context.Context, c *sql.Conn) error {
 		for _, q := range []string{
-			`DELETE FROM activity WHERE minute < make_timestamp_ns($1)`,
-			`DELETE FROM intake_steps WHERE minute < make_timestamp_ns($1)`,
 			`DELETE FROM server_counts WHERE start < make_timestamp_ns($1)`,
 			`DELETE FROM uptimes WHERE last < make_timestamp_ns($1)`,
 			// The setup that held at that time stays.

@@ -63,10 +63,10 @@ func TestActivityOutlivesSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("segments removed", 1000)
-	if err := s.ForgetCoverage(t.Context(), future); err != nil {
-		t.Fatal(err)
+	if x, err := s.Expire(t.Context(), KeptActivity, future); err != nil || x.Rows == 0 {
+		t.Fatal(x, err)
 	}
-	check("forgotten", 0)
+	check("expired", 0)
 }
 
 // BenchmarkCommitIntake is what a commit costs, with the account of its minute.

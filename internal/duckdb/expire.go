@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/picket-dns/picket"
 )
 
 // rowTable is a table whose rows are removed one by one when they are old.
@@ -15,6 +17,8 @@ type rowTable struct {
 	// held when the two touch a held range.
 	first, last string
 	when        string // condition for a row to go at all; may be ""
+	// chunk is what goes at once, as whole days; 0 removes each row when it is old.
+	chunk time.Duration
 }
 
 // rowTables are the tables of what is in no segment.
@@ -26,6 +30,8 @@ var rowTables = [...]rowTable{
 	{kind: KeptFindings, table: "findings", first: "first_seen", last: "last_seen", when: `NOT open`},
 	{kind: KeptQuarantine, table: "quarantine", first: "time", last: "time"},
 	{kind: KeptMarks, table: "input_marks", first: "time", last: "time"},
+	{kind: KeptActivity, table: "activity", first: "minute", last: "minute", chunk: segmentDay},
+	{kind: KeptIntake, table: "intake_steps", first: "minute", last: "minute", chunk: segmentDay},
 }
 
 // Expired says what Expire has removed.
@@ -53,7 +59,11 @@ func (s *Store) Expire(ctx context.Context, kind string, olderThan time.Time) (x
 			if t.kind != kind {
 				continue
 			}
-			old := t.last + ` < make_timestamp_ns(` + fmt.Sprint(nanos(olderThan)) + `)`
+			limit := olderThan
+			if t.chunk > 0 {
+				limit = olderThan.UTC().Truncate(t.chunk)
+			}
+			old := t.last + ` < make_timestamp_ns(` + fmt.Sprint(nanos(limit)) + `)`
 			if t.when != "" {
 				old += ` AND ` + t.when
 			}
@@ -77,6 +87,10 @@ func (s *Store) Expire(ctx context.Context, kind string, olderThan time.Time) (x
 		var n int64
 		n, err = s.SightingRetain(ctx, olderThan)
 		x.Rows += n
+		if err == nil {
+			n, err = heldSightings(ctx, s.db, olderThan)
+			x.Held += n
+		}
 	}
 	if err != nil {
 		return x, fmt.Errorf("remove %s older than %s: %w", kind, olderThan.UTC().Format(time.RFC3339), err)
@@ -92,34 +106,38 @@ func (s *Store) chainExpired(ctx context.Context, c *sql.Conn, kind string, olde
 	if x.Rows == 0 {
 		return nil
 	}
+	if kind == KeptSightings {
+		n, err := heldSightings(ctx, c, olderThan)
+		if err != nil {
+			return err
+		}
+		x.Held = n
+	}
 	_, err := s.chain(ctx, c, LedgerRowsRemoved, expiredPayload{Kind: kind, Rows: x.Rows, OlderThan: olderThan.UTC().Format(time.RFC3339Nano), Held: x.Held})
 	return err
 }
 
-// KindKept is what is really there of a kind.
-type KindKept struct {
-	Kind     string    `json:"kind"`
-	Oldest   time.Time `json:"oldest,omitzero"` // event time, of rows and segments
-	Newest   time.Time `json:"newest,omitzero"`
-	Rows     int64     `json:"rows"` // in tables, not sealed
-	Segments int       `json:"segments"`
-	Sealed   int64     `json:"sealed"` // rows in segments
-	Bytes    int64     `json:"bytes"`  // of segments
-	Held     int       `json:"held"`   // segments under legal hold
-	// Removed are the last removals, newest first.
-	Removed []Removal `json:"removed,omitempty"`
+// sightingTime is SQL for a time of a sighting, which is in Unix seconds.
+func sightingTime(column string) string {
+	return `make_timestamp_ns(least(` + column + `, 9223372036) * 1000000000)`
 }
 
-// Removal is one entry of the ledger about something that was removed.
-type Removal struct {
-	Seq       int64  `json:"seq"`
-	Time      string `json:"time"` // RFC 3339, wall clock
-	Kind      string `json:"kind"`
-	Path      string `json:"path,omitempty"` // of a segment
-	SHA256    string `json:"sha256,omitempty"`
-	Rows      int64  `json:"rows"`
-	OlderThan string `json:"older_than"`
+// heldSightings counts the sightings that are old and left because of a hold.
+func heldSightings(ctx context.Context, q querier, olderThan time.Time) (n int64, err error) {
+	from, err := sightingTables(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	err = each(ctx, q, `SELECT count(*) FROM (`+from+`) WHERE last > 0 AND last < ? AND `+isHeld(KeptSightings, sightingTime("first"), sightingTime("last")),
+		[]any{seconds(olderThan)}, func(r *sql.Rows) error { return r.Scan(&n) })
+	return n, err
 }
+
+// KindKept is what is there of a kind; how long it is to be kept the store does not know.
+type KindKept = picket.KindKept
+
+// Removal is an entry of the ledger.
+type Removal = picket.Removal
 
 // removalsShown is how many removals of each kind Kept returns.
 const removalsShown = 3
@@ -145,15 +163,17 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 		if t.when == "" {
 			t.when = "true"
 		}
-		var n int64
+		var n, held int64
 		var first, last sql.NullInt64
-		err := tx.QueryRowContext(ctx, `SELECT count(*), epoch_ns(min(`+t.first+`)), epoch_ns(max(`+t.last+`)) FROM `+t.table+` WHERE `+t.when).Scan(&n, &first, &last)
+		err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+isHeld(t.kind, t.first, t.last)+`), epoch_ns(min(`+t.first+`)), epoch_ns(max(`+t.last+`)) FROM `+
+			t.table+` WHERE `+t.when).Scan(&n, &held, &first, &last)
 		if err != nil {
 			return nil, fmt.Errorf("what is kept in %s: %w", t.table, err)
 		}
 		k := &list[at[t.kind]]
+		k.HeldRows += held
 		if k.Rows += n; n > 0 {
-			k.reach(utc(first.Int64), utc(last.Int64))
+			reach(k, utc(first.Int64), utc(last.Int64))
 		}
 	}
 	if err := keptSightings(ctx, tx, &list[at[KeptSightings]]); err != nil {
@@ -178,7 +198,7 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 		if g.Hold || holdOn(holds, g) != nil {
 			k.Held++
 		}
-		k.reach(g.MinTime, g.MaxTime)
+		reach(k, g.MinTime, g.MaxTime)
 	}
 	if err := readRemovals(ctx, tx, list, at); err != nil {
 		return nil, fmt.Errorf("what was removed: %w", err)
@@ -192,19 +212,20 @@ func keptSightings(ctx context.Context, tx *sql.Tx, k *KindKept) error {
 	if err != nil {
 		return err
 	}
-	var n, first, last int64
-	err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(first) FILTER (first > 0), 0), coalesce(max(last), 0) FROM (`+from+`)`).Scan(&n, &first, &last)
+	var n, held, first, last int64
+	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+isHeld(KeptSightings, sightingTime("first"), sightingTime("last"))+`), coalesce(min(first) FILTER (first > 0), 0), coalesce(max(last), 0) FROM (`+from+`)`).Scan(&n, &held, &first, &last)
 	if err != nil {
 		return err
 	}
-	k.Rows += n
+	k.Rows, k.HeldRows = k.Rows+n, k.HeldRows+held
 	if first > 0 && last > 0 {
-		k.reach(time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC())
+		reach(k, time.Unix(first, 0).UTC(), time.Unix(last, 0).UTC())
 	}
 	return nil
 }
 
-func (k *KindKept) reach(first, last time.Time) {
+// reach widens the range of what is there.
+func reach(k *KindKept, first, last time.Time) {
 	if k.Oldest.IsZero() || first.Before(k.Oldest) {
 		k.Oldest = first
 	}

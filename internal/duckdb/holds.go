@@ -24,35 +24,19 @@ const (
 	KeptFindings    = "finding"
 	KeptQuarantine  = "quarantine"
 	KeptMarks       = "mark"
+	KeptActivity    = "activity" // sealed queries counted by the minute
+	KeptIntake      = "intake"   // what became of records, by the minute
 	// KeptAll, in a hold, is every kind.
 	KeptAll = "all"
 )
 
 // KeptKinds lists the kinds, in the order in which they are shown.
 func KeptKinds() []string {
-	return []string{KeptQueries, KeptAdminEvents, KeptAssets, KeptSignals, KeptSightings, KeptChanges, KeptFindings, KeptQuarantine, KeptMarks}
+	return []string{KeptQueries, KeptAdminEvents, KeptAssets, KeptSignals, KeptSightings, KeptChanges, KeptFindings, KeptQuarantine, KeptMarks, KeptActivity, KeptIntake}
 }
 
-// Hold is a legal hold on a range of event time: nothing of its kind in
-// [Since, Until) is removed before it is released.
-type Hold struct {
-	ID     int64     `json:"id"`   // 1, 2, 3, …
-	Kind   string    `json:"kind"` // one of KeptKinds, or KeptAll
-	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until"`
-	Reason string    `json:"reason"`
-	Placed string    `json:"placed,omitempty"` // RFC 3339, wall clock
-	By     string    `json:"by"`               // who has placed it
-	// Released is when it was released, "" while it holds.
-	Released      string `json:"released,omitempty"`
-	ReleasedBy    string `json:"released_by,omitempty"`
-	ReleaseReason string `json:"release_reason,omitempty"`
-}
-
-// covers reports whether the hold is on something of a kind between two times, both inclusive.
-func (h *Hold) covers(kind string, first, last time.Time) bool {
-	return h.Released == "" && (h.Kind == KeptAll || h.Kind == kind) && first.Before(h.Until) && !last.Before(h.Since)
-}
+// Hold is a legal hold.
+type Hold = picket.Hold
 
 // holdReleasedPayload is the ledger's record of a release.
 type holdReleasedPayload struct {
@@ -151,15 +135,18 @@ func selectHolds(ctx context.Context, q querier) ([]Hold, error) {
 // holdOn returns the first hold on a segment, nil when there is none.
 func holdOn(holds []Hold, g *Segment) *Hold {
 	for i := range holds {
-		if holds[i].covers(g.kind(), g.MinTime, g.MaxTime) {
+		if holds[i].Covers(g.kind(), g.MinTime, g.MaxTime) {
 			return &holds[i]
 		}
 	}
 	return nil
 }
 
-// notHeld selects the rows that no hold is on, by the SQL of a row's times.
-func notHeld(kind, first, last string) string {
-	return ` AND NOT EXISTS (SELECT 1 FROM holds WHERE released = '' AND holds.kind IN (` + quote(kind) + `, ` + quote(KeptAll) + `)
+// isHeld is true of the rows that a hold is on, by the SQL of a row's times.
+func isHeld(kind, first, last string) string {
+	return `EXISTS (SELECT 1 FROM holds WHERE released = '' AND holds.kind IN (` + quote(kind) + `, ` + quote(KeptAll) + `)
 		AND ` + first + ` < holds.until AND ` + last + ` >= holds.since)`
 }
+
+// notHeld selects the others.
+func notHeld(kind, first, last string) string { return ` AND NOT ` + isHeld(kind, first, last) }

@@ -364,7 +364,7 @@ func TestExpireSightings(t *testing.T) {
 		t.Fatal(err)
 	}
 	x, err := s.Expire(t.Context(), KeptSightings, day0.Add(60*time.Hour))
-	if err != nil || x.Rows != 2 {
+	if err != nil || x != (Expired{Rows: 2, Held: 1}) {
 		t.Errorf("%+v, %v", x, err)
 	}
 	kept, err := s.Kept(t.Context())
@@ -372,9 +372,48 @@ func TestExpireSightings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range kept {
-		if k.Kind == KeptSightings && (k.Rows != 2 || !k.Oldest.Equal(day0.Add(24*time.Hour)) || !k.Newest.Equal(day0.Add(72*time.Hour)) || len(k.Removed) != 1 || k.Removed[0].Rows != 2) {
+		if k.Kind == KeptSightings && (k.Rows != 2 || !k.Oldest.Equal(day0.Add(24*time.Hour)) || !k.Newest.Equal(day0.Add(72*time.Hour)) || len(k.Removed) != 1 || k.Removed[0].Rows != 2 ||
+			k.HeldRows != 1 || k.Removed[0].Held != 1) {
 			t.Errorf("%+v", k)
 		}
+	}
+	verify(t, s)
+}
+
+// TestExpireDays: what was counted by the minute goes in whole days, and stays while a
+// hold is on it.
+func TestExpireDays(t *testing.T) {
+	now := day0
+	s := clocked(t, t.TempDir(), &now)
+	midnight := day0.Truncate(24 * time.Hour)
+	for d := range 4 {
+		for _, at := range []time.Duration{0, 10 * time.Hour, 23*time.Hour + 59*time.Minute} {
+			now = midnight.Add(time.Duration(d)*24*time.Hour + at)
+			if err := s.CommitIntake(t.Context(), &picket.IntakeCommit{Input: 1, Add: picket.InputCounts{Accepted: 1, LastSeen: now.UnixNano(), FirstSeen: now.UnixNano()}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := count(t, s, "intake_steps"); n != 12 {
+		t.Fatalf("%d steps, want 12", n)
+	}
+	if _, err := s.PlaceHold(t.Context(), Hold{Kind: KeptIntake, Since: midnight.Add(24 * time.Hour), Until: midnight.Add(30 * time.Hour), Reason: "r", By: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		older time.Duration
+		want  Expired
+	}{{23 * time.Hour, Expired{}}, {24 * time.Hour, Expired{Rows: 3}}, {71 * time.Hour, Expired{Rows: 2, Held: 1}}, {72 * time.Hour, Expired{Rows: 3, Held: 1}}} {
+		if x, err := s.Expire(t.Context(), KeptIntake, midnight.Add(c.older)); err != nil || x != c.want {
+			t.Errorf("older than %s: %+v, %v; want %+v", c.older, x, err, c.want)
+		}
+	}
+	kept, err := s.Kept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := kept[len(kept)-1]; k.Kind != KeptIntake || k.Rows != 4 || k.HeldRows != 1 || len(k.Removed) != 3 || k.Removed[0].Rows != 3 || k.Removed[0].Held != 1 || !k.Oldest.Equal(midnight.Add(24*time.Hour)) {
+		t.Errorf("%+v", k)
 	}
 	verify(t, s)
 }

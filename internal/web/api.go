@@ -107,6 +107,7 @@ func (c *Console) addAPI() {
 	huma.Register(api, op("count-sightings", "/api/sightings/count", "Count what passive DNS has seen of names"), c.apiSightingsCount)
 	c.addCoverageAPI(api)
 	c.addHistoryAPI(api)
+	c.addRetentionAPI(api)
 	c.mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "There is no such resource.")
 	})

@@ -70,6 +70,10 @@ type historyView struct {
 	Below, Churn             bool
 	Zones                    []option // nil: too many, show a text field
 	Active                   bool
+	Since, Until             stamp  // zero where the range is open
+	At                       bool   // the range is one moment
+	ZoneURL                  string // of the versions of the zone; "" for all zones
+	From, To                 string // RFC 3339, for the form; ""
 	Toggle                   string // URL of the same page with churn or without
 }
 
@@ -105,6 +109,9 @@ type namePage struct {
 func historyQuery(q url.Values) (f picket.HistoryFilter, page int, err error) {
 	f = picket.HistoryFilter{Zone: canonicalZone(q.Get("zone")), Name: canonicalZone(q.Get("name")), Below: q.Get("below") != "",
 		Type: canonicalType(q.Get("type")), Source: strings.TrimSpace(q.Get("source")), Churn: q.Get("churn") != "", Limit: pageSize}
+	if f.Since, f.Until, err = rangeOf(q); err != nil {
+		return f, 0, err
+	}
 	page = 1
 	if s := q.Get("page"); s != "" {
 		if page, err = strconv.Atoi(s); err != nil || page < 1 || page > maxPage {
@@ -344,7 +351,11 @@ func methodWords(method string) string {
 
 func newHistoryView(f picket.HistoryFilter, versions []picket.ZoneVersion, path string) historyView {
 	v := historyView{Zone: dnsText(f.Zone), Name: dnsText(f.Name), Type: dnsText(f.Type), Source: visible(f.Source), Below: f.Below, Churn: f.Churn,
-		Active: f.Zone != "" || f.Name != "" || f.Type != "" || f.Source != "" || f.Below || f.Churn}
+		Active: f.Zone != "" || f.Name != "" || f.Type != "" || f.Source != "" || f.Below || f.Churn || !f.Since.IsZero() || !f.Until.IsZero(),
+		Since:  newStamp(f.Since, f.Since), Until: newStamp(f.Until, f.Until), At: !f.Since.IsZero() && f.Until.Sub(f.Since) == time.Nanosecond, From: rangeText(f.Since), To: rangeText(f.Until)}
+	if f.Zone != "" {
+		v.ZoneURL = zoneURL(f.Zone)
+	}
 	turned := f
 	turned.Churn = !f.Churn
 	v.Toggle = historyURL(path, turned, 1)
@@ -363,7 +374,7 @@ func newHistoryView(f picket.HistoryFilter, versions []picket.ZoneVersion, path 
 
 func historyURL(path string, f picket.HistoryFilter, page int) string {
 	q := url.Values{}
-	for key, value := range map[string]string{"zone": f.Zone, "name": f.Name, "type": f.Type, "source": f.Source} {
+	for key, value := range map[string]string{"zone": f.Zone, "name": f.Name, "type": f.Type, "source": f.Source, "since": rangeText(f.Since), "until": rangeText(f.Until)} {
 		if value != "" {
 			q.Set(key, value)
 		}
@@ -380,6 +391,14 @@ func historyURL(path string, f picket.HistoryFilter, page int) string {
 		return path
 	}
 	return path + "?" + q.Encode()
+}
+
+// rangeText is an end of a range of time in a URL, "" when it is open.
+func rangeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
 }
 
 func nameURL(name string) string { return "/names?" + url.Values{"name": {name}}.Encode() }

@@ -36,7 +36,7 @@ func newPages(assets map[string]asset) *pages {
 	dir := mustSub(embedded, "templates")
 	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(dir, "layout.html", "parts.html"))
 	p := &pages{sets: map[string]*template.Template{}, assets: assets}
-	for _, name := range []string{"list", "finding", "watched", "coverage", "changes", "name", "error"} {
+	for _, name := range []string{"list", "finding", "watched", "coverage", "changes", "name", "versions", "retention", "error"} {
 		p.sets[name] = template.Must(template.Must(base.Clone()).ParseFS(dir, name+".html"))
 	}
 	return p

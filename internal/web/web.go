@@ -24,6 +24,8 @@ type Options struct {
 	Coverage picket.CoverageReporter
 	// Sightings is the organisation's passive DNS; nil means that there is none.
 	Sightings picket.SightingQuerier
+	// Retention says what is kept; nil means that nothing is.
+	Retention picket.RetentionReader
 	Log       *slog.Logger     // nil discards
 	Version   string           // shown in the footer and the OpenAPI document
 	Now       func() time.Time // nil means time.Now
@@ -48,6 +50,7 @@ type Console struct {
 	history    picket.ZoneHistory
 	coverage   picket.CoverageReporter
 	sightings  picket.SightingQuerier
+	retention  picket.RetentionReader
 	log        *slog.Logger
 	version    string
 	now        func() time.Time
@@ -68,6 +71,7 @@ func New(o Options) *Console {
 		history:    o.History,
 		coverage:   o.Coverage,
 		sightings:  o.Sightings,
+		retention:  o.Retention,
 		log:        o.Log,
 		version:    o.Version,
 		now:        o.Now,
@@ -101,6 +105,8 @@ func (c *Console) routes(metrics http.Handler) {
 	c.mux.HandleFunc("/findings/{id}", c.serveFinding)
 	c.mux.HandleFunc("/changes", c.serveChanges)
 	c.mux.HandleFunc("/names", c.serveName)
+	c.mux.HandleFunc("/zones", c.serveZones)
+	c.mux.HandleFunc("/retention", c.serveRetention)
 	c.mux.HandleFunc("/watched", c.serveWatched)
 	c.mux.HandleFunc("/coverage", c.serveCoverage)
 	c.mux.HandleFunc("/events", c.serveEvents)
