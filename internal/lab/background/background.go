@@ -1,0 +1,175 @@
+package background
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/lab"
+)
+
+// Parts is a set of the parts that a background is made of.
+type Parts uint16
+
+// Parts of a background.
+const (
+	Users       Parts = 1 << iota // people's questions that pass the caches
+	Missing                       // what is asked in vain, on top of those; needs Users
+	Mail                          // MX, SPF, DMARC, DKIM, MTA-STS, TLSA
+	Acme                          // certificate validations
+	Monitors                      // fixed lists on a fixed period
+	Crawlers                      // search engines
+	Validators                    // DNSKEY and DS
+	Own                           // the organisation's own scanners
+	Vendors                       // attack-surface vendors
+	Research                      // survey projects: a question or two each
+	Secondaries                   // SOA and IXFR
+	partsEnd
+)
+
+// All is every part.
+const All = partsEnd - 1
+
+// Options say how much is made.
+type Options struct {
+	// Rate is how many queries a second reach the servers on average over a week,
+	// everything together; 0 means 100.
+	Rate float64
+	// Duration is for how long; 0 means a day.
+	Duration time.Duration
+	// Parts are what is made; 0 means All.
+	Parts Parts
+}
+
+// part is one part of a background and how many queries a second it is meant to make.
+type part struct {
+	name   string
+	stream lab.Stream
+	rate   float64
+}
+
+// Background is everything that reaches the servers. It implements lab.Stream.
+type Background struct {
+	w       *lab.World
+	users   *users // nil when that part is off
+	names   []string
+	merged  *lab.Merged
+	total   float64 // queries so far
+	other   float64 // of those, NXDOMAIN that users did not ask for
+	vain    float64 // NXDOMAIN
+	nx      float64 // share of NXDOMAIN that is wanted
+	rate    float64
+	reviews int
+}
+
+// New makes a background; the world's zone must be sealed. What cannot be made, more
+// queries than pass the caches, is an error.
+func New(w *lab.World, o Options) (*Background, error) {
+	if o.Rate <= 0 {
+		o.Rate = 100
+	}
+	if o.Duration <= 0 {
+		o.Duration = 24 * time.Hour
+	}
+	if o.Parts == 0 {
+		o.Parts = All
+	}
+	if len(w.Zone.Servers) == 0 || len(w.Fleet.Resolvers) == 0 {
+		return nil, fmt.Errorf("background: the world has no servers or no resolvers")
+	}
+	end := w.Begin + int64(o.Duration)
+	b := &Background{w: w, nx: w.Params.NX, rate: o.Rate}
+	parts := others(w, o, end)
+	rest := o.Rate
+	for _, p := range parts {
+		rest -= p.rate
+	}
+	var streams []lab.Stream
+	if o.Parts&Users != 0 {
+		rest = max(rest, o.Rate/4)
+		vain := 0.0
+		if o.Parts&Missing != 0 {
+			vain = min(b.nx*o.Rate, rest/2)
+		}
+		var err error
+		if b.users, err = newUsers(w, rest, vain, end); err != nil {
+			return nil, err
+		}
+		streams, b.names = append(streams, b.users), append(b.names, "users")
+	}
+	for _, p := range parts {
+		streams, b.names = append(streams, p.stream), append(b.names, p.name)
+	}
+	b.merged = lab.Merge(streams...)
+	return b, nil
+}
+
+// others makes the parts beside users.
+func others(w *lab.World, o Options, end int64) (parts []part) { return nil }
+
+// Next implements lab.Stream.
+func (b *Background) Next() *picket.Query {
+	q := b.merged.Next()
+	if q == nil {
+		return nil
+	}
+	b.total++
+	if q.Rcode == picket.RcodeNXDomain {
+		b.vain++
+		if b.users == nil || b.merged.From() != 0 {
+			b.other++
+		}
+	}
+	if b.reviews++; b.reviews >= reviewEvery {
+		b.reviews = 0
+		b.review()
+	}
+	return q
+}
+
+// reviewEvery is after how many queries it is looked at what is asked in vain.
+const reviewEvery = 2048
+
+// review lets users ask so much in vain that all parts together have the wanted share.
+func (b *Background) review() {
+	if b.users == nil || b.users.missing == nil {
+		return
+	}
+	want := (b.nx - b.other/b.total) * b.rate
+	if b.total > 4*reviewEvery {
+		want *= min(max(b.nx*b.total/max(b.vain, 1), 0.7), 1.4)
+	}
+	b.users.missing.rate = max(want, 0.1*b.nx*b.rate)
+}
+
+// From names the part that the last query came from.
+func (b *Background) From() string {
+	if i := b.merged.From(); i >= 0 {
+		return b.names[i]
+	}
+	return ""
+}
+
+// Warm reports whether a resolver has the answer about the owner at a place cached
+// because its other clients asked: with the probability λT/(1+λT) of a pair whose
+// clients ask λ times a second and that is kept for T. It may be called from several
+// goroutines, each with random numbers of its own.
+func (b *Background) Warm(r *lab.Resolver, owner int, qtype uint16, rnd *rand.Rand) bool {
+	if b.users == nil {
+		return false
+	}
+	i, ok := b.users.c.byOwner[int32(owner)]
+	if !ok {
+		return false
+	}
+	it := &b.users.c.items[i]
+	warm := 0.0
+	b.users.ch.asks(it.kind, func(t uint16, share float64) {
+		if t == qtype {
+			l := b.users.asks * r.Clients * it.share * share * float64(b.users.c.keeps(it, r, t))
+			warm = l / (1 + l)
+		}
+	})
+	return warm > 0 && rnd.Float64() < warm
+}
