@@ -130,6 +130,16 @@ func (c *corpus) run(t *testing.T) {
 // scan does what "picket scan" does with one capture.
 func (c *corpus) scan(t *testing.T, e *entry, withoutSignatures bool) []*picket.Finding {
 	t.Helper()
+	return c.recognize(t, e, withoutSignatures, func(sink picket.QuerySink) {
+		if n := decodeCapture(t, filepath.Join(c.dir, e.File), sink); e.Queries > 0 && n != int64(e.Queries) {
+			t.Errorf("%d queries decoded or rejected, the manifest says %d", n, e.Queries)
+		}
+	})
+}
+
+// recognize gives the detectors what drive sends, and returns their findings.
+func (c *corpus) recognize(t *testing.T, e *entry, withoutSignatures bool, drive func(picket.QuerySink)) []*picket.Finding {
+	t.Helper()
 	var secondary, own []string
 	for _, s := range e.Servers {
 		secondary = append(secondary, s.Address)
@@ -157,13 +167,10 @@ func (c *corpus) scan(t *testing.T, e *entry, withoutSignatures bool) []*picket.
 		Order: func(s *detect.Summary) (int64, uint32) { return s.Second, s.Zone.ID },
 	})
 	feed := p.Feed()
-	n := decodeCapture(t, filepath.Join(c.dir, e.File), feed)
+	drive(feed)
 	feed.Flush()
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if e.Queries > 0 && n != int64(e.Queries) {
-		t.Errorf("%d queries decoded or rejected, the manifest says %d", n, e.Queries)
 	}
 	return kept.closed
 }

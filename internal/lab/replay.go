@@ -21,6 +21,7 @@ type Track struct {
 func (t *Track) Query(q *picket.Query) error {
 	c := *q
 	c.Name = slices.Clone(q.Name)
+	c.Response.Message, c.Response.Told = nil, nil // nobody reads them after the intake
 	c.Response.Owner = slices.Clone(q.Response.Owner)
 	c.Response.Authority = slices.Clone(q.Response.Authority)
 	c.Response.Denials = nil
