@@ -4,7 +4,7 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build test demo bench fuzz fuzz-short lint score clean
+.PHONY: build test demo bench fuzz fuzz-short lab lab-quick lint score clean
 
 build: ## the picket binary
 	@scripts/cxx
@@ -24,6 +24,12 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 fuzz-short: ## every fuzz target for a few seconds
 	scripts/fuzz 3s
+
+lab: build ## the whole evaluation: hours; results go to lab-results/
+	./picket lab judge --full --out lab-results
+
+lab-quick: build ## a part of it that takes minutes, with floors that fail it
+	./picket lab judge --floors --out lab-results
 
 lint: ## static checks
 	STATICCHECK=$(STATICCHECK) GOVULNCHECK=$(GOVULNCHECK) scripts/lint
