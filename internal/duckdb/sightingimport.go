@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -68,6 +69,7 @@ func (s *Store) importSightings(ctx context.Context, next func() ([]picket.Sight
 		return 0, err
 	}
 	n, err = imp.spill(ctx, next)
+	debug.FreeOSMemory() // what sorting took, DuckDB takes now
 	if err == nil {
 		err = s.step("sightings imported")
 	}

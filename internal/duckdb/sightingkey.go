@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/picket-dns/picket/internal/dnsname"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // DuckDB's zone maps of strings keep eight bytes, which are the same for too many
@@ -35,17 +37,15 @@ func hash64(s string) uint64 {
 
 func hash32(s string) uint64 { return hash64(s) >> 32 }
 
-// nameKeyer computes keys. It remembers the last names: sightings of one name, or
-// of one domain, follow each other.
+// nameKeyer computes keys. It remembers the last name and the last parent: sightings
+// of one name, or of one domain, often follow each other.
 type nameKeyer struct {
-	lastName string
-	lastKey  uint64
-	domains  map[string]string // parent of a name to its registered domain
-	wire     []byte
+	lastName   string
+	lastKey    uint64
+	lastParent string
+	lastDomain string // the registered domain that lastParent is or lies in, or ""
+	wire       []byte
 }
-
-// maxDomains bounds what a nameKeyer remembers.
-const maxDomains = 1 << 16
 
 // key is the key of a canonical name.
 func (k *nameKeyer) key(name string) uint64 {
@@ -61,18 +61,13 @@ func (k *nameKeyer) key(name string) uint64 {
 // when that has none: for a registered domain and all below it that domain.
 func (k *nameKeyer) domain(name string) string {
 	parent := parentText(name)
-	d, ok := k.domains[parent]
-	if !ok {
-		d = k.registered(parent)
-		if k.domains == nil || len(k.domains) >= maxDomains {
-			k.domains = map[string]string{}
-		}
-		k.domains[strings.Clone(parent)] = d
+	if parent != k.lastParent || parent == "" {
+		k.lastParent, k.lastDomain = parent, k.registered(parent)
 	}
-	if d == "" {
+	if k.lastDomain == "" {
 		return name
 	}
-	return d
+	return k.lastDomain
 }
 
 // parentText is what follows the first dot between labels (RFC 1035 §5.1).
@@ -91,6 +86,9 @@ func parentText(name string) string {
 // registered is the registered domain that name is or lies in, "" when it is in
 // none or cannot be read.
 func (k *nameKeyer) registered(name string) string {
+	if isPlain(name) {
+		return registeredText(name)
+	}
 	wire, err := dnsname.AppendText(k.wire[:0], name)
 	if err != nil {
 		return ""
@@ -103,6 +101,43 @@ func (k *nameKeyer) registered(name string) string {
 	return dnsname.String(reg)
 }
 
+// isPlain reports whether a canonical name has nothing in it but labels of letters,
+// digits, hyphens and underscores, of which none is a reverse zone's.
+func isPlain(name string) bool {
+	label := 0
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case c == '.' && label > 0:
+			label = 0
+		case label < 63 && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'): // RFC 1035 §2.3.4
+			label++
+		default:
+			return false
+		}
+	}
+	return name != "" && label == 0 && len(name) < 255 && !strings.HasSuffix(name, "arpa.")
+}
+
+// registeredText is dnsname.Registered for a plain name, without its wire form,
+// which takes most of the time.
+func registeredText(name string) string {
+	rest := name[:len(name)-1]
+	for domain := rest; ; {
+		suffix, icann := publicsuffix.PublicSuffix(domain)
+		dot := strings.IndexByte(suffix, '.')
+		if !icann && dot >= 0 {
+			domain = suffix[dot+1:]
+			continue
+		}
+		if len(suffix) >= len(rest) {
+			return ""
+		}
+		at := len(rest) - len(suffix) - 1
+		return name[strings.LastIndexByte(rest[:at], '.')+1:]
+	}
+}
+
 // data returns RDATA in canonical form and its key.
 func (k *nameKeyer) data(rrtype, data string) (string, uint64) {
 	switch rrtype {
@@ -111,7 +146,11 @@ func (k *nameKeyer) data(rrtype, data string) (string, uint64) {
 		if err != nil || addr.Zone() != "" || addr.Is4() != (rrtype == "A") {
 			return text(data), hash64(data)
 		}
-		return addr.String(), addrKey(addr)
+		var buf [48]byte
+		if text := addr.AppendTo(buf[:0]); string(text) != data {
+			data = string(text)
+		}
+		return data, addrKey(addr)
 	case "NS", "CNAME", "DNAME", "PTR":
 		data = canonicalName(data)
 		return data, k.apart(data)

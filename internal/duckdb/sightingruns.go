@@ -343,54 +343,6 @@ func enterRun(ctx context.Context, c *sql.Conn, run sightingRun, old []sightingR
 	return err
 }
 
-// SightingRetain removes what was last seen before a time, and returns how many
-// rows there were; what was never dated stays. It is judged by what each source
-// has seen. All is merged into one run first, so that nothing goes because of its
-// older part alone.
-func (s *Store) SightingRetain(ctx context.Context, olderThan time.Time) (removed int64, err error) {
-	if err := s.CompactSightings(ctx); err != nil {
-		return 0, err
-	}
-	defer s.observe("retain-sightings", time.Now(), &err)
-	s.sightings.compacting.Lock()
-	defer s.sightings.compacting.Unlock()
-	if removed, err = s.retainRuns(ctx, seconds(olderThan)); err != nil {
-		return 0, fmt.Errorf("retain sightings since %s: %w", olderThan.UTC().Format(time.RFC3339), s.closed(err))
-	}
-	if removed > 0 {
-		if err := s.checkpoint(ctx); err != nil {
-			s.opt.Log.Info("checkpoint after removing sightings was put off", "reason", err)
-		}
-	}
-	return removed, nil
-}
-
-func (s *Store) retainRuns(ctx context.Context, limit int64) (removed int64, err error) {
-	runs, err := runsOf(ctx, s.db)
-	if err != nil || len(runs) == 0 {
-		return 0, err
-	}
-	const nanos = `make_timestamp_ns(least(%s, 9223372036) * 1000000000)`
-	old := ` last > 0 AND last < ` + strconv.FormatInt(limit, 10) + notHeld(KeptSightings, fmt.Sprintf(nanos, "first"), fmt.Sprintf(nanos, "last"))
-	some := make([]string, len(runs))
-	for i, r := range runs {
-		some[i] = `EXISTS (SELECT 1 FROM ` + r.table() + ` WHERE` + old + `)`
-	}
-	var any bool
-	if err := s.db.QueryRowContext(ctx, `SELECT `+strings.Join(some, ` OR `)).Scan(&any); err != nil || !any {
-		return 0, err
-	}
-	if len(runs) > 1 {
-		if runs[0], err = s.replaceRuns(ctx, runs, ""); err != nil {
-			return 0, err
-		}
-	}
-	run, err := s.replaceRuns(ctx, runs[:1], ` NOT (`+old+`)`, func(ctx context.Context, c *sql.Conn, run sightingRun) error {
-		return s.chainExpired(ctx, c, KeptSightings, utc(limit*1e9), Expired{Rows: runs[0].rows - run.rows})
-	})
-	return runs[0].rows - run.rows, err
-}
-
 // eachSeenName calls f for every name that passive DNS has seen an answer for, and
 // when it was last seen; the zero time when that is not known. A name may come more
 // than once.
