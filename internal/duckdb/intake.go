@@ -63,10 +63,10 @@ func (s *Store) settleDeliveries(ctx context.Context) error {
 
 // closeDeliveries makes every delivery up to one count without being listed.
 func (s *Store) closeDeliveries(ctx context.Context, c *sql.Conn, upTo int64) error {
-	if _, err := c.ExecContext(ctx, `UPDATE deliveries_closed SET delivery = ? WHERE delivery < ?`, upTo, upTo); err != nil {
+	if _, err := s.exec(ctx, c, `UPDATE deliveries_closed SET delivery = ? WHERE delivery < ?`, upTo, upTo); err != nil {
 		return err
 	}
-	_, err := c.ExecContext(ctx, `DELETE FROM deliveries_committed WHERE delivery <= ?`, upTo)
+	_, err := s.exec(ctx, c, `DELETE FROM deliveries_committed WHERE delivery <= ?`, upTo)
 	return err
 }
 
@@ -95,6 +95,7 @@ func (s *Store) OpenInput(ctx context.Context, name string, again bool) (st pick
 	if err != nil {
 		return st, fmt.Errorf("open input %q: %w", name, err)
 	}
+	s.history.opened(states[0].ID, again)
 	return states[0], nil
 }
 
@@ -234,7 +235,7 @@ func (s *Store) CommitIntake(ctx context.Context, k *picket.IntakeCommit) (err e
 
 func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeCommit) error {
 	exec := func(query string, args ...any) error {
-		_, err := c.ExecContext(ctx, query, args...)
+		_, err := s.exec(ctx, c, query, args...)
 		return err
 	}
 	if k.Delivery > k.Closed {
@@ -263,13 +264,8 @@ func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeC
 		}
 	}
 	for stream, position := range k.Positions {
-		if err := exec(`DELETE FROM input_positions WHERE input = ? AND stream = ?`, k.Input, text(stream)); err != nil {
+		if err := s.putPosition(ctx, c, k.Input, text(stream), position); err != nil {
 			return err
-		}
-		if position != nil {
-			if err := exec(`INSERT INTO input_positions VALUES (?, ?, ?)`, k.Input, text(stream), position); err != nil {
-				return err
-			}
 		}
 	}
 	for _, m := range k.Marks {
@@ -285,6 +281,22 @@ func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeC
 		return err
 	}
 	return s.commitQuarantine(ctx, c, k)
+}
+
+func (s *Store) putPosition(ctx context.Context, c *sql.Conn, input uint32, stream string, position []byte) error {
+	if position == nil {
+		_, err := s.exec(ctx, c, `DELETE FROM input_positions WHERE input = ? AND stream = ?`, input, stream)
+		return err
+	}
+	res, err := s.exec(ctx, c, `UPDATE input_positions SET position = ? WHERE input = ? AND stream = ?`, position, input, stream)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	_, err = s.exec(ctx, c, `INSERT INTO input_positions VALUES (?, ?, ?)`, input, stream, position)
+	return err
 }
 
 func addCount(ctx context.Context, c *sql.Conn, input uint32, outcome, reason string, n int64) error {
@@ -316,6 +328,7 @@ func (s *Store) Withdraw(ctx context.Context, at picket.Origin) (err error) {
 	if err != nil {
 		return fmt.Errorf("withdraw delivery %d: %w", at.Delivery, err)
 	}
+	s.history.withdraw(at.Delivery)
 	return nil
 }
 

@@ -15,41 +15,48 @@ import (
 	duckdbgo "github.com/duckdb/duckdb-go/v2"
 )
 
-// AppendRecords implements picket.IntakeKeeper. The rows wait in records_staged
-// for the commit of their delivery.
+// AppendRecords implements picket.IntakeKeeper. Rows of an input that sends again
+// what was not committed wait in memory, as far as there is room; all others in
+// records_staged.
 func (s *Store) AppendRecords(ctx context.Context, at picket.Origin, rows []picket.Record) (err error) {
 	defer s.observe("append-records", time.Now(), &err)
 	if len(rows) == 0 {
 		return nil
 	}
-	err = s.write(ctx, func(_ context.Context, c *sql.Conn) error {
-		return c.Raw(func(dc any) error { return appendRecords(dc.(driver.Conn), at, rows) })
-	})
-	if err != nil {
+	if err := s.appendRecords(ctx, at, s.history.prepare(rows)); err != nil {
 		return fmt.Errorf("append %d records: %w", len(rows), err)
 	}
 	return nil
 }
 
-func appendRecords(dc driver.Conn, at picket.Origin, rows []picket.Record) error {
-	a, err := duckdbgo.NewAppenderFromConn(dc, "", "records_staged")
-	if err != nil {
+func (s *Store) appendRecords(ctx context.Context, at picket.Origin, rows []heldRow) error {
+	h := &s.history
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if !h.sends(at.Input) {
+		err := s.write(ctx, func(_ context.Context, c *sql.Conn) error {
+			return c.Raw(func(dc any) error { return stageRows(dc.(driver.Conn), at, rows) })
+		})
+		if err == nil {
+			h.wasStaged(at)
+		}
 		return err
 	}
-	for i := range rows {
-		r := &rows[i]
-		var when driver.Value
-		if !r.Time.IsZero() {
-			when = time.Unix(0, nanos(r.Time)).UTC()
-		}
-		name, rrtype, class, data := text(r.Name), text(r.Type), text(r.Class), text(r.Data)
-		err := a.AppendRow(at.Input, at.Delivery, text(r.Zone), name, rrtype, class, r.TTL, data, recordKey(name, rrtype, class, data),
-			churns(rrtype), string(r.Change), when, text(r.Commit), text(r.Author), text(r.Comment))
-		if err != nil {
-			return errors.Join(err, a.Clear(), a.Close())
+	d, look, full := h.hold(at, rows)
+	if look {
+		if err := s.write(ctx, func(ctx context.Context, c *sql.Conn) error { return h.findTold(ctx, c, d) }); err != nil {
+			return err
 		}
 	}
-	return a.Close()
+	if !full {
+		return nil
+	}
+	err := s.write(ctx, func(ctx context.Context, c *sql.Conn) error { return h.stage(ctx, c, d) })
+	if err == nil {
+		h.wasStaged(at)
+	}
+	return err
 }
 
 // recordKey is the same for the same record: joins compare it in place of four
@@ -77,20 +84,31 @@ func churns(rrtype string) bool {
 }
 
 // commitRecords applies the records of a delivery with what the commit says of them.
-func (s *Store) commitRecords(ctx context.Context, c *sql.Conn, k *picket.IntakeCommit) error {
-	o := k.Records
-	if k.Delivery == 0 && (o == nil || !o.Whole || o.Partial) {
-		return nil // nothing is there, and nothing can be missing
+// What waits in memory is compared there, unless it is too much.
+func (s *Store) commitRecords(ctx context.Context, c *sql.Conn, k *picket.IntakeCommit) (err error) {
+	h := &s.history
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o, d := k.Records, h.deliveries[k.Delivery]
+	if d == nil {
+		if o == nil || (k.Delivery == 0 && (!o.Whole || o.Partial)) {
+			return nil // nothing is there, and nothing can be missing
+		}
+		d = &heldDelivery{origin: picket.Origin{Input: k.Input, Delivery: k.Delivery}}
 	}
 	if o == nil {
-		var staged bool
-		err := c.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM records_staged WHERE delivery = ?)`, k.Delivery).Scan(&staged)
-		if err != nil || !staged {
-			return err
-		}
 		if o, err = plainObservation(ctx, c, k.Input); err != nil {
 			return err
 		}
+	}
+	h.committing = append(h.committing, k.Delivery)
+	if !d.staged {
+		if done, err := s.stepRecords(ctx, c, d, o); done || err != nil {
+			return err
+		}
+	}
+	if err := h.stage(ctx, c, d); err != nil {
+		return err
 	}
 	return s.applyRecords(ctx, c, k.Delivery, o)
 }

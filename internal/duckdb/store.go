@@ -101,8 +101,10 @@ type Store struct {
 	// Owned by the writer goroutine.
 	wconn     *sql.Conn
 	upsert    *sql.Stmt
+	stmts     map[string]*sql.Stmt // that exec has planned
 	lastBatch int64
 
+	history   zoneHistory
 	sightings sightingState
 
 	sealing sync.Mutex   // one Seal or Retain at a time
@@ -152,7 +154,7 @@ func open(ctx context.Context, opt Options, readOnly bool) (_ *Store, err error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), folds: make(chan chan error), closing: make(chan struct{})}
+	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), folds: make(chan chan error), closing: make(chan struct{}), stmts: map[string]*sql.Stmt{}, history: newZoneHistory()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())
@@ -313,6 +315,9 @@ func (s *Store) release() error {
 	var errs []error
 	if s.upsert != nil {
 		errs = append(errs, s.upsert.Close())
+	}
+	for _, st := range s.stmts {
+		errs = append(errs, st.Close())
 	}
 	if s.wconn != nil {
 		errs = append(errs, s.wconn.Close())

@@ -123,10 +123,27 @@ func (s *Store) commitOnce(ctx context.Context, batch []*operation) (err error) 
 	})
 	if err != nil {
 		s.lastBatch = first
+	}
+	s.history.ended(err != nil)
+	if err != nil {
 		return err
 	}
 	s.committed.Store(s.lastBatch)
 	return nil
+}
+
+// exec carries out a statement on the writer's connection and keeps its plan, which
+// is most of what a small statement costs. query is one of a few constants.
+func (s *Store) exec(ctx context.Context, c *sql.Conn, query string, args ...any) (sql.Result, error) {
+	st := s.stmts[query]
+	if st == nil {
+		var err error
+		if st, err = c.PrepareContext(ctx, query); err != nil {
+			return nil, err
+		}
+		s.stmts[query] = st
+	}
+	return st.ExecContext(ctx, args...)
 }
 
 // inTx runs f inside a transaction on c. The transaction is driven by

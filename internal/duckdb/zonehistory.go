@@ -107,7 +107,7 @@ func (s *Store) Lives(ctx context.Context, f picket.HistoryFilter) (list []picke
 		conds = append(conds, "until IS NULL")
 	}
 	const columns = `zone, name, type, class, ttl, data, source, scope, method, since, began, until, coalesce(since_serial, 0), coalesce(until_serial, 0), churn`
-	total, err = s.page(ctx, columns, "record_lives", "name, type, data, since, source, scope", conds, args, &f, func(r *sql.Rows) error {
+	total, err = s.page(ctx, columns, "record_lives", "name, type, data, since, source, scope, zone, id", conds, args, &f, func(r *sql.Rows) error {
 		var l picket.RecordLife
 		var until sql.NullTime
 		err := r.Scan(&l.Zone, &l.Name, &l.Type, &l.Class, &l.TTL, &l.Data, &l.Source, &l.Scope, &l.Method, &l.Since, &l.Began, &until, &l.SinceSerial, &l.UntilSerial, &l.Churn)

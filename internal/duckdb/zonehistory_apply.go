@@ -19,6 +19,7 @@ type applying struct {
 	delivery int64
 	args     map[string]any // of the statements, by what they are called there
 	replaces bool           // there are records that take the place of an RRset
+	begun    int64          // new lives
 }
 
 // applyTables are the temporary tables, in the order in which they are made:
@@ -37,6 +38,11 @@ func (s *Store) applyRecords(ctx context.Context, c *sql.Conn, delivery int64, o
 	if delivery == 0 {
 		delivery = -1 // nothing is staged under it
 	}
+	h := &s.history
+	life, err := h.nextLives(ctx, c, 0)
+	if err != nil {
+		return err
+	}
 	now := s.opt.Now()
 	at := o.Time
 	if at.IsZero() {
@@ -45,7 +51,7 @@ func (s *Store) applyRecords(ctx context.Context, c *sql.Conn, delivery int64, o
 	a := &applying{ctx: ctx, c: c, o: o, delivery: delivery, args: map[string]any{
 		"delivery": delivery, "source": text(o.Source), "scope": text(o.Scope), "zone": text(o.Zone), "method": text(o.Method),
 		"time": nanos(at), "received": nanos(now), "serialfrom": int64(o.SerialFrom), "serialto": int64(o.SerialTo),
-		"author": text(o.Author), "commit": text(o.Commit), "comment": text(o.Comment),
+		"life": life - 1, "author": text(o.Author), "commit": text(o.Commit), "comment": text(o.Comment),
 	}}
 	steps := []struct {
 		name string
@@ -60,6 +66,10 @@ func (s *Store) applyRecords(ctx context.Context, c *sql.Conn, delivery int64, o
 			return fmt.Errorf("records of %s: %s: %w", o.Source, step.name, err)
 		}
 	}
+	key := scopeKey{text(o.Source), text(o.Scope)}
+	h.forget(key)
+	h.changed[key] = struct{}{}
+	h.apexes, h.lastLife = nil, h.lastLife+a.begun
 	return nil
 }
 
@@ -265,12 +275,17 @@ func (a *applying) lives() error {
 	if a.o.Whole {
 		began = `NOT z.first`
 	}
-	return a.exec(`INSERT INTO record_lives
-		SELECT d.zone, s.name, s.type, s.class, s.ttl, s.data, s.key, :source, :scope, :method, greatest(d.time, p.until), ` + began + `, NULL, z.serial_to, NULL, d.churn
+	query, args := bind(`INSERT INTO record_lives
+		SELECT :life + row_number() OVER (), d.zone, s.name, s.type, s.class, s.ttl, s.data, s.key, :source, :scope, :method, greatest(d.time, p.until), `+began+`, NULL, z.serial_to, NULL, d.churn
 		FROM zh_diff d JOIN records_staged s ON s.rowid = d.row JOIN zh_zones z ON z.zone = d.zone
 		LEFT JOIN (SELECT zone, key, max(until) AS until FROM record_lives WHERE source = :source AND scope = :scope AND until IS NOT NULL GROUP BY zone, key) p
 			ON p.key = d.key AND p.zone = d.zone
-		WHERE d.kind = 'begin'`)
+		WHERE d.kind = 'begin'`, a.args)
+	res, err := a.c.ExecContext(a.ctx, query, args...)
+	if err == nil {
+		a.begun, err = res.RowsAffected()
+	}
+	return err
 }
 
 func (a *applying) changes() error {

@@ -1,6 +1,7 @@
 -- What became of zones.
 
--- Records of deliveries that are not committed yet. Their order says which of two
+-- Records of deliveries that are not committed yet, of inputs that cannot send them
+-- again, and of what is too large to be compared in memory. Their order says which of two
 -- rows about one record is the last word. key is the first half of a SHA-256 of
 -- name, type, class and data: what makes a record the same wherever it is.
 CREATE TABLE records_staged (
@@ -22,7 +23,10 @@ CREATE TABLE records_staged (
 );
 
 -- One row for each time that a record was there, in what one source says of one scope.
+-- What lives in a scope is also held in memory, as fingerprints that lead here by id;
+-- ids grow, so that few blocks have to be read to find one.
 CREATE TABLE record_lives (
+    id           BIGINT NOT NULL,
     zone         VARCHAR NOT NULL,        -- apex with trailing dot, or ''
     name         VARCHAR NOT NULL,
     type         VARCHAR NOT NULL,
