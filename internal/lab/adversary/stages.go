@@ -1,0 +1,224 @@
+package adversary
+
+import (
+	"strings"
+
+	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/lab"
+)
+
+// open makes a stage ready to work.
+func (r *Run) open(s *Stage) stage {
+	switch s.Do {
+	case DoList:
+		return newList(r, s, r.words[min(s.First, len(r.words)):])
+	case DoHits:
+		return newList(r, s, r.hits)
+	case DoService:
+		return newList(r, s, services(s))
+	case DoProbe:
+		return &probing{r: r, s: s}
+	case DoWalk:
+		return &walking{r: r, s: s, at: r.zone.Apex}
+	case DoHashes:
+		r.hashes = &hashing{r: r, s: s}
+		return r.hashes
+	case DoSweep:
+		return newSweep(r, s)
+	case DoTree:
+		return newTree(r, s)
+	case DoPoison:
+		return newPoison(r, s)
+	}
+	return &surveying{r: r, list: r.expand(s), s: s}
+}
+
+// surveying asks fixed questions one after another.
+type surveying struct {
+	r    *Run
+	s    *Stage
+	list []concrete
+	at   int
+}
+
+// concrete is a question whose name and server are known.
+type concrete struct {
+	name  []byte
+	qtype uint16
+	how   how
+}
+
+// expand fills in what a survey's placeholders stand for.
+func (r *Run) expand(s *Stage) (list []concrete) {
+	for i := range s.Questions {
+		q := &s.Questions[i]
+		for _, name := range r.meant(q.Name) {
+			h := how{class: q.Class, stream: q.Stream, flags: q.Flags, opcode: q.Opcode}
+			if !q.Each {
+				list = append(list, concrete{name, q.Type, h})
+				continue
+			}
+			for server := range r.zone.Servers {
+				h.server = server + 1
+				list = append(list, concrete{name, q.Type, h})
+			}
+		}
+	}
+	return list
+}
+
+// meant are the names that a survey's name stands for.
+func (r *Run) meant(text string) (names [][]byte) {
+	switch text {
+	case "{ns}":
+		return r.purpose(lab.PurposeServer, 2)
+	case "{mx}":
+		return r.purpose(lab.PurposeMail, 2)
+	case "{hit}":
+		return r.popular(7)
+	case "{random}.com.":
+		text = randomLabel(r.rnd, alphanum, 20, 20, true) + ".com."
+	}
+	name := r.name(text)
+	if strings.HasSuffix(text, ".") {
+		name, _ = dnsname.Parse(text)
+	}
+	if name == nil {
+		return nil
+	}
+	return [][]byte{append([]byte(nil), name...)}
+}
+
+// purpose are the first names of a purpose that own an address.
+func (r *Run) purpose(p lab.Purpose, most int) (names [][]byte) {
+	for i := range r.zone.Owners {
+		if o := &r.zone.Owners[i]; o.Purpose == p && o.Types.Has(lab.TypeA) && len(names) < most {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
+// popular are the names that are asked for most, the apex left out.
+func (r *Run) popular(most int) (names [][]byte) {
+	var top []*lab.Owner
+	for i := range r.zone.Owners {
+		o := &r.zone.Owners[i]
+		if len(o.Name) == len(r.zone.Apex) || wild(o.Name) || o.Name[1] == '_' || !(o.Types.Has(lab.TypeA) || o.Types.Has(lab.TypeCNAME)) {
+			continue
+		}
+		at := len(top)
+		for at > 0 && top[at-1].Popularity < o.Popularity {
+			at--
+		}
+		if at < most {
+			top = append(top[:at], append([]*lab.Owner{o}, top[at:]...)...)
+			top = top[:min(len(top), most)]
+		}
+	}
+	for _, o := range top {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+func (s *surveying) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
+	if s.at == len(s.list) {
+		return now, false
+	}
+	q := &s.list[s.at]
+	s.at++
+	q.how.lane, now = s.r.source(now, s.s.Rest)
+	done, _ := s.r.ask(now, q.name, q.qtype, q.how, out)
+	return done + s.r.pause(s.s), true
+}
+
+// probing asks for labels that nobody can have.
+type probing struct {
+	r    *Run
+	s    *Stage
+	made int
+}
+
+func (p *probing) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
+	if p.made == max(p.s.Probe.Count, 1) {
+		return now, false
+	}
+	p.made++
+	r, probe := p.r, &p.s.Probe
+	types := probe.Types
+	if types == nil {
+		types = []uint16{lab.TypeA}
+	}
+	label := probe.label(r.rnd, now)
+	lane, now := r.source(now, Rest{})
+	var below [][]byte
+	if probe.Depth > 0 {
+		below = r.popular(probe.Depth)
+	}
+	for depth := -1; depth < len(below); depth++ {
+		rel := ""
+		if depth >= 0 {
+			rel = "." + relative(below[depth], r.zone.Apex)
+		}
+		for i, t := range types {
+			if i > 0 && probe.Fresh {
+				label = probe.label(r.rnd, now)
+			}
+			if name := r.name(label + rel); name != nil {
+				now, _ = r.ask(now, name, t, how{lane: lane, flags: mixed(label)}, out)
+			}
+		}
+	}
+	return now + r.pause(p.s), true
+}
+
+// mixed is the flag of a label that the tool writes with capitals: probes of letters
+// and digits in which none is twice are of that kind.
+func mixed(label string) picket.QueryFlags {
+	if len(label) == 12 && strings.ContainsAny(label, digits) {
+		return picket.FlagMixed
+	}
+	return 0
+}
+
+// poisoning asks, for days, for names that do not exist and for some that do, so
+// that misses look ordinary.
+type poisoning struct {
+	r       *Run
+	s       *Stage
+	until   int64
+	missing []string
+	good    [][]byte
+}
+
+// poisonNames is how many different missing names a poisoner repeats.
+const poisonNames = 60
+
+func newPoison(r *Run, s *Stage) *poisoning {
+	p := &poisoning{r: r, s: s, until: r.clock + int64(s.Days*86400*1e9), good: r.popular(40)}
+	for len(p.missing) < poisonNames {
+		if w := invented(r.rnd); r.zone.Find(r.name(w)) < 0 {
+			p.missing = append(p.missing, w)
+		}
+	}
+	return p
+}
+
+func (p *poisoning) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
+	now += lab.Exp(p.r.rnd, float64(p.s.Each)/86400)
+	if now > p.until || p.r.over {
+		return min(now, p.until), false
+	}
+	r := p.r
+	lane, _ := r.source(now, Rest{})
+	h := how{lane: lane, cover: true}
+	// The share of misses grows from nothing to two thirds.
+	if grown := 1 - float64(p.until-now)/(p.s.Days*86400*1e9); r.rnd.Float64() < grown*2/3 || len(p.good) == 0 {
+		r.ask(now, r.name(p.missing[r.rnd.IntN(len(p.missing))]), lab.TypeA, h, out)
+	} else {
+		r.ask(now, p.good[r.rnd.IntN(len(p.good))], lab.TypeA, h, out)
+	}
+	return now, true
+}
