@@ -32,7 +32,8 @@ type IntakeStep struct {
 	MaxDelay int64 `json:"max_delay"`
 }
 
-// Retained says what is really there of one kind of telemetry.
+// Retained says what is really there of one kind of telemetry, or of "change" (of
+// zones), "finding" or "activity" (the counts that coverage is judged by).
 type Retained struct {
 	Kind     Kind      `json:"kind"`
 	Oldest   time.Time `json:"oldest,omitzero"` // event time
@@ -41,6 +42,11 @@ type Retained struct {
 	Bytes    int64     `json:"bytes"` // of sealed segments
 	Segments int64     `json:"segments"`
 	Held     int64     `json:"held"` // segments under legal hold
+	// Since is the oldest that is known to have been there, by notes made while it was,
+	// of what retention has not removed since; zero when nothing was noted.
+	Since time.Time `json:"since,omitzero"`
+	// Expired is up to where retention has removed it, by the ledger; zero for never.
+	Expired time.Time `json:"expired,omitzero"`
 }
 
 // Setup is what was configured from a time on: what could be seen at all.
@@ -77,9 +83,11 @@ type SetupInput struct {
 	Kind      Kind   `json:"kind"`   // "" until it is known
 	Format    string `json:"format"` // likewise auto
 	Transport string `json:"transport"`
-	Server    string `json:"server,omitempty"`   // name server that it is of, with trailing dot
-	Provider  string `json:"provider,omitempty"` // who provides it
-	Levels    string `json:"levels,omitempty"`   // of the format
+	Server    string `json:"server,omitempty"` // name server that it is of, with trailing dot
+	// Zones are the zones that an input of records is of; empty when it does not say.
+	Zones    []string `json:"zones,omitempty"`
+	Provider string   `json:"provider,omitempty"` // who provides it
+	Levels   string   `json:"levels,omitempty"`   // of the format
 	// Expect is the longest silence that is normal; 0 when history tells.
 	Expect time.Duration `json:"expect"`
 	// Live says that what happens is expected here soon after, so that a clock can be judged.
@@ -127,6 +135,9 @@ type CoverageKeeper interface {
 	PutSetup(ctx context.Context, s *Setup) error
 	// Beat says that the daemon that started at a time is there.
 	Beat(ctx context.Context, started, now time.Time) error
+	// NoteRetained notes what is there of each kind now, by which it can be told later
+	// that something is missing.
+	NoteRetained(ctx context.Context) error
 	// PutServerCounts notes what servers have counted.
 	PutServerCounts(ctx context.Context, list []ServerCount) error
 }

@@ -25,6 +25,7 @@ const (
 	statementEvery  = 30 * time.Second
 	delegationEvery = time.Hour
 	forgetEvery     = 6 * time.Hour
+	notedEvery      = 10 * time.Minute // of the oldest that is there of each kind
 	coverageKept    = 3 * 366 * 24 * time.Hour
 	// Before that, a report would say that nothing comes from what is only just being
 	// connected.
@@ -164,6 +165,14 @@ func setupOf(cfg *config) picket.Setup {
 		if in.Server != "" {
 			v.Server = apexOf(in.Server)
 		}
+		if in.Origin != "" {
+			v.Zones = []string{apexOf(in.Origin)}
+		}
+		if in.Transfer != nil {
+			for _, z := range in.Transfer.Zones {
+				v.Zones = append(v.Zones, apexOf(z))
+			}
+		}
 		s.Inputs = append(s.Inputs, v)
 	}
 	for _, n := range detect.Names() {
@@ -177,9 +186,9 @@ func setupOf(cfg *config) picket.Setup {
 
 // setupRetention says how long each kind is kept.
 func setupRetention(cfg *config) []picket.SetupRetain {
-	list := []picket.SetupRetain{{Kind: picket.KindQuery, Keep: cfg.Retention.Queries}}
-	for _, k := range []picket.Kind{picket.KindRecord, picket.KindSighting, picket.KindAdminEvent, picket.KindAsset, picket.KindSignal} {
-		list = append(list, picket.SetupRetain{Kind: k, Keep: cfg.Retention.Events})
+	var list []picket.SetupRetain
+	for _, k := range cfg.Retention.kinds() {
+		list = append(list, picket.SetupRetain{Kind: picket.Kind(k.kind), Keep: k.keep})
 	}
 	return list
 }
@@ -187,6 +196,7 @@ func setupRetention(cfg *config) []picket.SetupRetain {
 // keep writes down what is set up and that the daemon is there.
 func (o *overseer) keep(ctx context.Context) {
 	var beat, said, forgot time.Time
+	noted := time.Now() // soon after the start there is enough to do
 	t := time.NewTicker(setupEvery)
 	defer t.Stop()
 	for {
@@ -208,6 +218,10 @@ func (o *overseer) keep(ctx context.Context) {
 		if now.Sub(forgot) >= forgetEvery {
 			forgot = now
 			o.note("forget old coverage", o.d.store.ForgetCoverage(ctx, now.Add(-coverageKept)))
+		}
+		if now.Sub(noted) >= notedEvery {
+			noted = now
+			o.note("note what is kept", o.keeper.NoteRetained(ctx))
 		}
 		select {
 		case <-ctx.Done():

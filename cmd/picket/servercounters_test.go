@@ -22,6 +22,7 @@ type keptCounts struct {
 }
 
 func (k *keptCounts) PutSetup(context.Context, *picket.Setup) error    { return nil }
+func (k *keptCounts) NoteRetained(context.Context) error               { return nil }
 func (k *keptCounts) Beat(context.Context, time.Time, time.Time) error { return nil }
 func (k *keptCounts) PutServerCounts(_ context.Context, list []picket.ServerCount) error {
 	if k.err != nil {

@@ -15,17 +15,23 @@ func (a *analysis) recordCell(z *picket.SetupZone) {
 	ok := 0
 	for i := range a.setup.Inputs {
 		in := a.inputs[a.setup.Inputs[i].Name]
-		if in.Kind != picket.KindRecord {
+		if in.Kind != picket.KindRecord || len(in.Zones) > 0 && !slices.Contains(in.Zones, z.Name) {
 			continue
 		}
 		a.fillFrom(&c, in)
+		if len(in.Zones) != 1 {
+			c.Notes = append(c.Notes, "what input "+in.Name+" brings is counted for all its zones together")
+		}
 		if in.status.Error == "" {
 			ok++
 		}
 	}
 	known := a.zoneKnown(z.Name)
 	switch {
-	case known && (ok > 0 || len(c.Inputs) == 0):
+	case known && len(c.Inputs) == 0:
+		c.State, c.Silence = "collected", picket.SilenceNone
+		c.Notes = append(c.Notes, "known from a zone file or from what was stored earlier; no input brings changes")
+	case known && ok > 0:
 		c.State, c.Silence = "collected", picket.SilenceNone
 	case known:
 		c.State, c.Silence = "partial", picket.SilenceBroken

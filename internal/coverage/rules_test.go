@@ -270,12 +270,60 @@ func TestRetention(t *testing.T) {
 	w := three(same)
 	w.setup.Retention = []picket.SetupRetain{{Kind: picket.KindQuery, Keep: 48 * time.Hour}}
 	w.retained = []picket.Retained{{Kind: picket.KindQuery, Rows: 5, Oldest: at(18, 19, 0)}}
-	checkProblems(t, report(t, w, time.Time{}))
-	w.retained[0].Oldest = at(19, 19, 0)
 	r := report(t, w, time.Time{})
-	checkProblems(t, r, picket.CoverageProblem{Code: "retention-short", From: time.Date(2026, 3, 18, 18, 0, 30, 0, time.UTC), To: at(19, 19, 0)})
-	if want := "query: to be kept for 2 days; 5 rows are there since 2026-03-19 19:00 UTC."; r.Retention[0].Text != want {
+	checkProblems(t, r)
+	if want := "To be kept for 2 days; all of that time is there."; r.Retention[0].Text != want {
 		t.Errorf("%s", r.Retention[0].Text)
+	}
+	w.retained[0].Oldest = at(19, 19, 0)
+	r = report(t, w, time.Time{})
+	checkProblems(t, r, picket.CoverageProblem{Code: "retention-short", From: time.Date(2026, 3, 18, 18, 0, 30, 0, time.UTC), To: at(19, 19, 0)})
+	if want := "To be kept for 2 days; it was there from 2026-03-18 18:00 UTC on, but what is left begins 2026-03-19 19:00 UTC."; r.Retention[0].Text != want {
+		t.Errorf("%s", r.Retention[0].Text)
+	}
+}
+
+// TestRetentionOfEachKind: what is there is held against what was there, not only
+// against what is configured.
+func TestRetentionOfEachKind(t *testing.T) {
+	const ninety = 90 * 24 * time.Hour
+	march := func(day int) time.Time { return at(day, 0, 0) }
+	for _, c := range []struct {
+		name string
+		keep time.Duration
+		have picket.Retained
+		text string
+		from time.Time // of the problem; zero for none
+	}{
+		{"young", ninety, picket.Retained{Kind: "change", Rows: 5, Oldest: march(8), Since: march(8)}, "To be kept for 90 days; 12 days are there, since collection began 2026-03-08 00:00 UTC.", time.Time{}},
+		{"older ones missing", ninety, picket.Retained{Kind: "change", Rows: 5, Oldest: march(12), Since: march(8)},
+			"To be kept for 90 days; it was there from 2026-03-08 00:00 UTC on, but what is left begins 2026-03-12 00:00 UTC.", march(8)},
+		{"all gone", 0, picket.Retained{Kind: "finding", Since: march(8)}, "To be kept for ever; it was there from 2026-03-08 00:00 UTC on, but nothing is left.", march(8)},
+		{"never any", ninety, picket.Retained{Kind: picket.KindSignal}, "To be kept for 90 days; nothing is there.", time.Time{}},
+		{"removed under a shorter time", ninety, picket.Retained{Kind: picket.KindSighting, Rows: 5, Oldest: march(14), Since: march(14), Expired: march(13)},
+			"To be kept for 90 days; 6 days are there: what was older was removed while less was configured.", time.Time{}},
+		{"gone as it should, nothing since", 10 * 24 * time.Hour, picket.Retained{Kind: picket.KindSighting, Rows: 1, Oldest: march(19), Since: march(2)},
+			"To be kept for 10 days; 42 hours are there, since 2026-03-19 00:00 UTC.", time.Time{}},
+		{"counts", 10 * 24 * time.Hour, picket.Retained{Kind: "activity", Rows: 1, Oldest: march(19), Since: march(2)},
+			"To be kept for 10 days; it was there from 2026-03-10 18:00 UTC on, but what is left begins 2026-03-19 00:00 UTC.", time.Date(2026, 3, 10, 18, 0, 30, 0, time.UTC)},
+		{"records that are there", ninety, picket.Retained{Kind: picket.KindRecord, Rows: 3, Oldest: march(1), Since: march(1)},
+			"Records stay while they are there, and for 90 days after; 19 days are there, since 2026-03-01 00:00 UTC.", time.Time{}},
+	} {
+		w := three(same)
+		kind := c.have.Kind
+		if kind == picket.KindRecord {
+			kind = "change"
+		}
+		w.setup.Retention = []picket.SetupRetain{{Kind: kind, Keep: c.keep}}
+		w.retained = []picket.Retained{c.have}
+		r := report(t, w, time.Time{})
+		if r.Retention[0].Text != c.text || r.Retention[0].Configured != c.keep {
+			t.Errorf("%s: %s", c.name, r.Retention[0].Text)
+		}
+		switch {
+		case c.from.IsZero() && len(r.Problems) > 0, !c.from.IsZero() && (len(r.Problems) != 1 || r.Problems[0].Code != "retention-short" || !r.Problems[0].From.Equal(c.from)):
+			t.Errorf("%s: %+v", c.name, r.Problems)
+		}
 	}
 }
 

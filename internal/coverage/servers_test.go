@@ -111,3 +111,20 @@ func TestStatementOfManyZones(t *testing.T) {
 		t.Errorf("\n got %s\nwant %s", r.Statement, want)
 	}
 }
+
+// TestRecordsOfZones: an input that names its zones counts for these only.
+func TestRecordsOfZones(t *testing.T) {
+	w := three(same).zone("example.org.").zone("example.net.")
+	for name, zones := range map[string][]string{"org": {"example.org."}, "both": {"example.org.", "example.com."}} {
+		w.setup.Inputs = append(w.setup.Inputs, picket.SetupInput{Name: name, Kind: picket.KindRecord, Zones: zones})
+		w.intake = append(w.intake, picket.IntakeStep{Start: at(20, 12, 0), Input: name, Accepted: 7})
+	}
+	r := report(t, w, time.Time{})
+	for zone, want := range map[string]int64{"example.com.": 7, "example.org.": 14, "example.net.": 0} {
+		for _, c := range r.Cells {
+			if c.Zone == zone && c.Kind == picket.KindRecord && c.Seen != want {
+				t.Errorf("%+v, want %d seen", c, want)
+			}
+		}
+	}
+}

@@ -100,16 +100,6 @@ func (s *Store) Uptimes(ctx context.Context, from, to time.Time) (list []picket.
 	return list, nil
 }
 
-// stateQueries count the kinds that are kept in tables of their own, as kind,
-// oldest, newest, rows, bytes, segments and held. Of sightings that are merged
-// only the number is known without reading them all.
-var stateQueries = []string{
-	`SELECT 'record', epoch_ns(min(since)), epoch_ns(greatest(max(since), max(until))), count(*), 0, 0, 0 FROM record_lives`,
-	`SELECT 'sighting', min(first) FILTER (WHERE first > 0) * 1000000000, max(last) FILTER (WHERE last > 0) * 1000000000, count(*), 0, 0, 0
-		FROM sightings_recent WHERE NOT ` + uncommitted,
-	`SELECT 'sighting', NULL::BIGINT, NULL::BIGINT, coalesce(sum(row_count), 0)::BIGINT, 0, 0, 0 FROM sighting_runs`,
-}
-
 // Retained implements picket.CoverageStore. Every kind has an entry.
 func (s *Store) Retained(ctx context.Context) (list []picket.Retained, err error) {
 	defer s.observe("retained", time.Now(), &err)
@@ -118,11 +108,7 @@ func (s *Store) Retained(ctx context.Context) (list []picket.Retained, err error
 		return nil, fmt.Errorf("retained: %w", s.closed(err))
 	}
 	defer tx.Rollback()
-	r := retainedReader{tx: tx, by: map[picket.Kind]*picket.Retained{}}
-	for _, k := range []picket.Kind{picket.KindQuery, picket.KindRecord, picket.KindSighting, picket.KindAdminEvent, picket.KindAsset, picket.KindSignal} {
-		r.by[k] = &picket.Retained{Kind: k}
-		r.kinds = append(r.kinds, k)
-	}
+	r := newRetained(tx)
 	if err := r.read(ctx); err != nil {
 		return nil, fmt.Errorf("retained: %w", err)
 	}
@@ -153,6 +139,12 @@ func (r *retainedReader) read(ctx context.Context) error {
 			err = r.add(ctx, q)
 		}
 	}
+	if err == nil {
+		err = r.sightingRuns(ctx)
+	}
+	if err == nil {
+		err = r.began(ctx)
+	}
 	return err
 }
 
@@ -170,12 +162,7 @@ func (r *retainedReader) add(ctx context.Context, query string) error {
 			return nil
 		}
 		k.Rows, k.Bytes, k.Segments, k.Held = k.Rows+v.Rows, k.Bytes+v.Bytes, k.Segments+v.Segments, k.Held+v.Held
-		if oldest.Valid && oldest.Int64 != 0 && (k.Oldest.IsZero() || utc(oldest.Int64).Before(k.Oldest)) {
-			k.Oldest = utc(oldest.Int64)
-		}
-		if newest.Valid && newest.Int64 != 0 && utc(newest.Int64).After(k.Newest) {
-			k.Newest = utc(newest.Int64)
-		}
+		k.Oldest, k.Newest = widen(k.Oldest, k.Newest, oldest.Int64, newest.Int64)
 		return nil
 	})
 }

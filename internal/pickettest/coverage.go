@@ -157,17 +157,25 @@ func Coverage[S CoverageStore](t *testing.T, open func(*testing.T, func() time.T
 		}
 		for _, when := range []string{"recent", "sealed"} {
 			list, err := s.Retained(t.Context())
-			if err != nil || len(list) != 6 {
+			if err != nil || len(list) != 9 {
 				t.Fatalf("%s: %+v, %v", when, list, err)
 			}
 			if r := list[0]; r.Kind != picket.KindQuery || r.Rows != 10 || r.Oldest.UnixNano() != q[0].Time || r.Newest.UnixNano() != q[9].Time {
 				t.Errorf("%s: %+v", when, r)
 			}
-			if r := list[2]; r.Kind != picket.KindSighting || r.Rows != 1 {
+			if r := list[2]; r.Kind != picket.KindSighting || r.Rows != 1 || !r.Oldest.Equal(t0) || !r.Newest.Equal(t0.Add(time.Hour)) {
 				t.Errorf("%s: %+v", when, r)
 			}
 			if r := list[4]; r.Kind != picket.KindAsset || r.Rows != 1 || !r.Oldest.Equal(t0) {
 				t.Errorf("%s: %+v", when, r)
+			}
+			for _, r := range list {
+				if r.Rows > 0 && when == "sealed" && r.Kind != "activity" && !r.Since.Equal(r.Oldest) {
+					t.Errorf("%s: noted %s: %+v", when, r.Since, r)
+				}
+			}
+			if err := s.NoteRetained(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 			seal(t, s)
 		}

@@ -31,6 +31,20 @@ CREATE TABLE intake_steps (
     max_delay BIGINT
 );
 
+-- The oldest that there was of each kind that is kept, whenever it was another
+-- one: what says that something is missing.
+CREATE TABLE kept_oldest (
+    kind   VARCHAR NOT NULL,
+    oldest TIMESTAMP_NS NOT NULL          -- event time, UTC
+);
+
+-- Times of the runs of sightings, which are never written again. In Unix seconds, 0 for none.
+CREATE TABLE sighting_run_times (
+    id    BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    last  BIGINT NOT NULL
+);
+
 CREATE TABLE setups (
     time  TIMESTAMP_NS NOT NULL,          -- from when, wall clock, UTC
     setup JSON NOT NULL
