@@ -27,6 +27,7 @@ var rowTables = [...]rowTable{
 	{kind: KeptChanges, table: "events", first: eventTime, last: eventTime, when: `kind = 'record' AND NOT ` + uncommitted},
 	{kind: KeptChanges, table: "record_lives", first: "since", last: "coalesce(until, since)", when: `until IS NOT NULL`},
 	{kind: KeptChanges, table: "record_changes", first: "time", last: "time"},
+	{kind: KeptChanges, table: "zone_versions", first: "time", last: "time", when: `id NOT IN (` + lastVersions + `)`},
 	{kind: KeptFindings, table: "findings", first: "first_seen", last: "last_seen", when: `NOT open`},
 	{kind: KeptQuarantine, table: "quarantine", first: "time", last: "time"},
 	{kind: KeptMarks, table: "input_marks", first: "time", last: "time"},

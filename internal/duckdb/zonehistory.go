@@ -148,6 +148,11 @@ func (s *Store) ZoneVersions(ctx context.Context, zone string, limit int) (list 
 	return list, nil
 }
 
+// lastVersions are the versions that are kept however old they are: the newest of each
+// zone in each scope, and the newest with a serial. The next observation is judged by them.
+const lastVersions = `SELECT max(id) FROM zone_versions GROUP BY zone, source, scope
+	UNION ALL SELECT max(id) FROM zone_versions WHERE serial IS NOT NULL GROUP BY zone, source, scope`
+
 // HistoryRevision implements picket.ZoneHistory and picket.ZonePast. Both ids only
 // grow; the least and greatest of a column are kept with its blocks.
 func (s *Store) HistoryRevision(ctx context.Context) (n int64, err error) {

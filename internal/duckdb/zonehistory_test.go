@@ -288,3 +288,62 @@ func TestHeld(t *testing.T) {
 		t.Errorf("%d living, %v", living, err)
 	}
 }
+
+// TestExpireVersions: old versions go with old changes, but not the newest of a zone
+// in a scope, nor the newest with a serial, nor what is on hold; what is observed
+// next is still compared with what was known.
+func TestExpireVersions(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	in, err := s.OpenInput(t.Context(), "zones", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivery := int64(0)
+	observe := func(scope string, days, serial int) {
+		t.Helper()
+		delivery++
+		rows := []picket.Record{benchRow(days, "192.0.2.1")}
+		if serial > 0 {
+			rows = append(rows, picket.Record{Zone: "example.org.", Name: "example.org.", Type: "SOA", Class: "IN", Data: fmt.Sprintf("ns. host. %d 1 1 1 1", serial)})
+		}
+		if err := s.AppendRecords(t.Context(), picket.Origin{Input: in.ID, Delivery: delivery}, rows); err != nil {
+			t.Fatal(err)
+		}
+		o := &picket.RecordObservation{Source: "zones", Scope: scope, Method: picket.MethodFile, Whole: true, Time: hour0.AddDate(0, 0, days)}
+		if err := s.CommitIntake(t.Context(), &picket.IntakeCommit{Input: in.ID, Delivery: delivery, Closed: delivery, Records: o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(list ...string) {
+		t.Helper()
+		versions, err := s.ZoneVersions(t.Context(), "example.org.", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range versions {
+			got = append(got, fmt.Sprintf("%s day %v serial %d", v.Scope, v.Time.Sub(hour0).Hours()/24, v.Serial))
+		}
+		if !reflect.DeepEqual(got, list) {
+			t.Errorf("versions\n%q\nwant\n%q", got, list)
+		}
+	}
+	observe("a", 1, 1)
+	observe("a", 2, 2)
+	observe("b", 3, 7)
+	observe("a", 4, 0)
+	observe("a", 5, 0)
+	if _, err := s.PlaceHold(t.Context(), Hold{Kind: KeptChanges, Since: hour0, Until: hour0.AddDate(0, 0, 2), Reason: "r", By: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Expire(t.Context(), KeptChanges, hour0.AddDate(0, 0, 10)); err != nil {
+		t.Fatal(err)
+	}
+	want("a day 5 serial 0", "b day 3 serial 7", "a day 2 serial 2", "a day 1 serial 1")
+	observe("b", 12, 8)
+	want("b day 12 serial 8", "a day 5 serial 0", "b day 3 serial 7", "a day 2 serial 2", "a day 1 serial 1")
+	list, _, err := s.Changes(t.Context(), picket.HistoryFilter{Churn: true, Type: "SOA", Since: hour0.AddDate(0, 0, 12)})
+	if err != nil || len(list) != 1 || list[0].SerialFrom != 7 || list[0].SerialTo != 8 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
