@@ -106,7 +106,25 @@ func New(w *lab.World, o Options) (*Background, error) {
 }
 
 // others makes the parts beside users.
-func others(w *lab.World, o Options, end int64) (parts []part) { return nil }
+func others(w *lab.World, o Options, end int64) (parts []part) {
+	for _, m := range []struct {
+		which Parts
+		name  string
+		make  func(w *lab.World, rate float64, end int64) (lab.Stream, float64)
+	}{
+		{Mail, "mail", newMail}, {Acme, "acme", newAcme}, {Monitors, "monitors", newMonitors}, {Crawlers, "crawlers", newCrawlers},
+		{Validators, "validators", newValidators}, {Own, "own", newOwn}, {Vendors, "vendors", newVendors}, {Research, "research", newResearch},
+		{Secondaries, "secondaries", newSecondaries},
+	} {
+		if o.Parts&m.which == 0 {
+			continue
+		}
+		if s, rate := m.make(w, o.Rate, end); s != nil {
+			parts = append(parts, part{m.name, s, rate})
+		}
+	}
+	return parts
+}
 
 // Next implements lab.Stream.
 func (b *Background) Next() *picket.Query {
