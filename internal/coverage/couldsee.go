@@ -54,8 +54,13 @@ type could struct {
 
 func (c *could) lack(format string, args ...any) {
 	c.lacking = true
-	if s := fmt.Sprintf(format, args...); !slices.Contains(c.reasons, s) {
-		c.reasons = append(c.reasons, s)
+	c.say(fmt.Sprintf(format, args...))
+}
+
+// say adds a reason, once.
+func (c *could) say(reason string) {
+	if !slices.Contains(c.reasons, reason) {
+		c.reasons = append(c.reasons, reason)
 	}
 }
 
@@ -125,9 +130,12 @@ func (c *could) judge(r *Reporter, v *view, zone string) {
 		return
 	}
 	a := r.analyse(v, zone)
-	state, why := a.sight(c.need)
-	for _, w := range why {
+	s := a.sight(c.need)
+	for _, w := range s.why {
 		c.lack("%s %s", w, during)
+	}
+	for _, w := range s.supplied {
+		c.say(w + " " + during)
 	}
 	for _, u := range v.down {
 		if slices.ContainsFunc(a.problems, func(p picket.CoverageProblem) bool { return p.Code == "not-running" && p.From.Equal(u.From) }) {
@@ -139,7 +147,7 @@ func (c *could) judge(r *Reporter, v *view, zone string) {
 		if cell.Kind != picket.KindQuery {
 			continue
 		}
-		c.cell(a, cell, state != "blind", during)
+		c.cell(a, cell, s.state != "blind", during)
 	}
 }
 

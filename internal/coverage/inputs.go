@@ -1,6 +1,7 @@
 package coverage
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,13 +55,31 @@ type inputView struct {
 	lag       time.Duration // how far its newest records may lie back without anything being wrong
 	skew      time.Duration
 	skewKnown bool
+	late      lateness
 	lastTaken time.Time // wall clock
 }
+
+// lateness is how long after the times that they carry an input's records arrive.
+type lateness struct {
+	kind      string        // one of the late values
+	low, high time.Duration // of nearly all minutes
+}
+
+// What is made of records that arrive late. A clock that is wrong makes all of them
+// late by the same; what delivers them late does so by more and less.
+const (
+	lateNot      = ""
+	lateClock    = "clock"
+	lateDelivery = "delivery" // by turns more and less
+	lateGrowing  = "growing"  // delivery that falls behind
+	lateUnclear  = "unclear"  // one or the other
+)
 
 // Bounds of what is judged as a clock that is wrong.
 const (
 	maxOffset  = 30 * time.Second
 	maxSpread  = 15 * time.Second // of the least delays of minutes, between their 10th and 90th percentile
+	clockSure  = 5 * time.Second  // of the delays within and between minutes: what does not vary more is not delivery
 	skewSteps  = 3
 	leastLag   = 2 * time.Minute
 	unknownLag = time.Hour
@@ -113,15 +132,50 @@ func (v *view) intake() {
 		if !in.Live || len(t.least) < skewSteps {
 			continue
 		}
-		low, mid, high := percentile(t.least, 10), percentile(t.least, 50), percentile(t.least, 90)
-		if time.Duration(high-low) > maxSpread {
-			continue
-		}
-		in.skewKnown = true
-		if d := time.Duration(mid); d > maxOffset || d < -maxOffset {
-			in.skew = -d.Round(time.Second)
-		}
+		in.judgeClock(t.least, t.most)
 	}
+}
+
+// judgeClock tells a clock that is wrong from slow delivery, by the least and the
+// greatest delays of minutes, in order of time.
+func (in *inputView) judgeClock(least, most []int64) {
+	low, mid, high := time.Duration(percentile(least, 10)), time.Duration(percentile(least, 50)), time.Duration(percentile(least, 90))
+	within := make([]int64, len(least))
+	for i := range least {
+		within[i] = most[i] - least[i]
+	}
+	spread := max(high-low, time.Duration(percentile(within, 50)))
+	in.late.low, in.late.high = low, max(high, time.Duration(percentile(most, 90)))
+	if high-low > maxSpread { // of a clock nothing can be said
+		if mid > maxOffset {
+			in.late.kind = lateDelivery
+			quarter := max(len(least)/4, 1)
+			if first, last := percentile(least[:quarter], 50), percentile(least[len(least)-quarter:], 50); time.Duration(last-first) > maxSpread {
+				in.late.kind = lateGrowing
+			}
+		}
+		return
+	}
+	in.skewKnown = true
+	if mid <= maxOffset && mid >= -maxOffset {
+		return
+	}
+	in.skew, in.late.kind = -mid.Round(time.Second), lateClock
+	if mid > 0 && spread > clockSure { // what is early is never delivery
+		in.skewKnown, in.late.kind = false, lateUnclear
+	}
+}
+
+// lateNote says of slow delivery that it is that; it is no problem by itself.
+func (in *inputView) lateNote() string {
+	low, high := in.late.low.Round(time.Second), in.late.high.Round(time.Second)
+	switch in.late.kind {
+	case lateDelivery:
+		return fmt.Sprintf("what input %s brings arrives %s to %s late, by turns: its delivery is slow, and its clock cannot be judged", in.Name, low, high)
+	case lateGrowing:
+		return fmt.Sprintf("what input %s brings arrives %s to %s late, and ever later: its delivery falls behind, and its clock cannot be judged", in.Name, low, high)
+	}
+	return ""
 }
 
 // percentile of a list, 0 when it is empty.
@@ -151,12 +205,14 @@ func (a *analysis) inputProblems() {
 		if m := in.fields.missing(); len(m) > 0 {
 			add("field-missing", "Less than half of the records of input %s carry %s.", in.Name, and(m))
 		}
-		if in.skew != 0 {
-			way := "ahead"
-			if in.skew < 0 {
-				way = "behind, or it delivers that late"
-			}
-			add("clock-skew", "The clock of input %s is %s %s.", in.Name, in.skew.Abs(), way)
+		switch {
+		case in.late.kind == lateUnclear:
+			add("clock-skew", "What input %s brings arrives %s to %s late: its clock is behind or its delivery slow; that cannot be told.",
+				in.Name, in.late.low.Round(time.Second), in.late.high.Round(time.Second))
+		case in.skew > 0:
+			add("clock-skew", "The clock of input %s is %s ahead.", in.Name, in.skew)
+		case in.skew < 0:
+			add("clock-skew", "The clock of input %s is %s behind: everything arrives late by the same.", in.Name, -in.skew)
 		}
 		if in.dropped > 0 {
 			add("loss", "Input %s has lost %d records before they could be read, beside %d that were taken in.", in.Name, in.dropped, in.accepted)

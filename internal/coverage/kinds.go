@@ -207,7 +207,8 @@ func (a *analysis) detect() {
 		d := &a.r.opt.Detectors[i]
 		c := picket.DetectorCoverage{Detector: d.Name, State: "off"}
 		if slices.Contains(a.setup.Detectors, d.Name) {
-			c.State, c.Why = a.sight(d)
+			s := a.sight(d)
+			c.State, c.Why = s.state, slices.Concat(s.why, s.supplied)
 			if reason := strings.Join(c.Why, "; "); c.State == "blind" {
 				if blind[reason] == nil {
 					reasons = append(reasons, reason)
@@ -226,16 +227,28 @@ func (a *analysis) detect() {
 	}
 }
 
-// sight says how well a detector can see.
-func (a *analysis) sight(d *Needs) (state string, why []string) {
-	known := 0
+// sighted is how well a detector can see.
+type sighted struct {
+	state    string   // working, degraded or blind
+	why      []string // what it lacks
+	supplied []string // what inputs do not carry, and the contents of zones make up for
+}
+
+// sight says how well a detector can see, in the zones that the report is about.
+func (a *analysis) sight(d *Needs) (s sighted) {
+	zones, known := 0, 0
 	for _, z := range a.setup.Zones {
+		if a.only != "" && z.Name != a.only {
+			continue
+		}
+		zones++
 		if a.zoneKnown(z.Name) {
 			known++
 		}
 	}
+	blind := func(why ...string) sighted { return sighted{state: "blind", why: why} }
 	if d.Name == "retired-names" && a.r.opt.Retired != nil && a.r.opt.Retired() == 0 {
-		return "blind", []string{"no retired names are known"}
+		return blind("no retired names are known")
 	}
 	inputs, full, half := 0, 0, 0
 	for i := range a.setup.Inputs {
@@ -250,25 +263,30 @@ func (a *analysis) sight(d *Needs) (state string, why []string) {
 		case len(lacks) == 0:
 			full++
 			continue
+		case len(lacks) == 1 && lacks[0] == "rcode" && known == zones && known > 0:
+			half++
+			s.supplied = append(s.supplied, fmt.Sprintf("input %s carries no rcode; the zone's contents supply it", in.Name))
 		case len(lacks) == 1 && lacks[0] == "rcode" && known > 0:
 			half++
-			why = append(why, fmt.Sprintf("input %s carries no rcode; the zone's contents supply it", in.Name))
+			s.why = append(s.why, fmt.Sprintf("input %s carries no rcode, which the contents of %d of %d zones supply", in.Name, known, zones))
 		default:
-			why = append(why, fmt.Sprintf("input %s carries no %s", in.Name, and(lacks)))
+			s.why = append(s.why, fmt.Sprintf("input %s carries no %s", in.Name, and(lacks)))
 		}
 	}
-	if strings.Contains(d.Levels, "Z") && known < len(a.setup.Zones) {
-		why = append(why, fmt.Sprintf("the contents of %d of %d zones are not known", len(a.setup.Zones)-known, len(a.setup.Zones)))
+	if strings.Contains(d.Levels, "Z") && known < zones {
+		s.why = append(s.why, fmt.Sprintf("the contents of %d of %d zones are not known", zones-known, zones))
 	}
 	switch {
 	case inputs == 0 && a.now.Sub(a.born) < justStarted:
-		return "blind", []string{"no queries have come in yet; Picket has only just started"}
+		return blind("no queries have come in yet; Picket has only just started")
 	case inputs == 0:
-		return "blind", []string{"no queries have come in"}
-	case full+half == 0 || strings.Contains(d.Levels, "Z") && !strings.Contains(d.Levels, "D") && known == 0 && len(a.setup.Zones) > 0:
-		return "blind", why
-	case len(why) > 0:
-		return "degraded", why
+		return blind("no queries have come in")
+	case full+half == 0 || strings.Contains(d.Levels, "Z") && !strings.Contains(d.Levels, "D") && known == 0 && zones > 0:
+		s.state = "blind"
+	case len(s.why)+len(s.supplied) > 0:
+		s.state = "degraded"
+	default:
+		s.state = "working"
 	}
-	return "working", nil
+	return s
 }

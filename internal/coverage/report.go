@@ -153,6 +153,9 @@ func (a *analysis) queryCell(z *picket.SetupZone, server string) {
 		if in.skewKnown {
 			c.Skew, c.SkewKnown = in.skew, true
 		}
+		if note := in.lateNote(); note != "" {
+			c.Notes = append(c.Notes, note)
+		}
 	}
 	slices.Sort(c.Missing)
 	c.Missing = slices.Compact(c.Missing)

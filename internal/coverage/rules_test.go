@@ -482,3 +482,51 @@ func TestCouldSee(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestClockOrDelivery: a clock that is behind makes everything late by the same, slow
+// delivery by more and less; between the two it cannot be told.
+func TestClockOrDelivery(t *testing.T) {
+	for name, c := range map[string]struct {
+		delay   func(minute int) (least, most time.Duration)
+		problem string // part of its text; "" for none
+		note    string
+	}{
+		"clock": {func(m int) (time.Duration, time.Duration) {
+			return 90*time.Second + time.Duration(m%3)*time.Second/10, 92 * time.Second
+		}, "is 1m30s behind: everything arrives late by the same", ""},
+		"unclear": {func(m int) (time.Duration, time.Duration) {
+			return 60*time.Second + time.Duration(m%10)*time.Second, 75 * time.Second
+		}, "arrives 1m0s to 1m15s late: its clock is behind or its delivery slow; that cannot be told", ""},
+		"delivery in batches": {func(m int) (time.Duration, time.Duration) {
+			return time.Duration(40+m%5*60) * time.Second, time.Duration(60+m%5*60) * time.Second
+		}, "", "arrives 40s to 5m0s late, by turns: its delivery is slow"},
+		"delivery falls behind": {func(m int) (time.Duration, time.Duration) {
+			return time.Duration(m) * time.Second, time.Duration(m+1) * time.Second
+		}, "", "and ever later: its delivery falls behind"},
+		"ahead, and slow by turns": {func(m int) (time.Duration, time.Duration) {
+			return -60*time.Second + time.Duration(m%10)*time.Second, -40 * time.Second
+		}, "ahead", ""},
+		"quick": {func(m int) (time.Duration, time.Duration) { return time.Second, 3 * time.Second }, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := three(same)
+			minute := 0
+			for i := range w.intake {
+				if s := &w.intake[i]; s.Input == "b" {
+					least, most := c.delay(minute)
+					s.MinDelay, s.MaxDelay = int64(least), int64(most)
+					minute++
+				}
+			}
+			r := report(t, w, time.Time{})
+			switch {
+			case c.problem == "" && len(r.Problems) > 0, c.problem != "" && (len(r.Problems) != 1 || r.Problems[0].Code != "clock-skew" || !strings.Contains(r.Problems[0].Text, c.problem)):
+				t.Errorf("%+v", r.Problems)
+			}
+			cell := cellOf(t, r, "example.com.", "ns2.example.com.")
+			if got := strings.Join(cell.Notes, "; "); c.note == "" && got != "" || !strings.Contains(got, c.note) {
+				t.Errorf("notes %q", got)
+			}
+		})
+	}
+}

@@ -202,7 +202,11 @@ func (a *analysis) clause(list []picket.CoverageProblem) string {
 	case "loss":
 		return "records lost at " + number(inputs, "input ", "inputs ") + some(inputs)
 	case "clock-skew":
-		return number(inputs, "clock of input ", "clocks of inputs ") + some(inputs) + number(inputs, " is off", " are off")
+		off := number(inputs, "clock of input ", "clocks of inputs ") + some(inputs) + number(inputs, " is off", " are off")
+		if slices.ContainsFunc(inputs, func(name string) bool { return a.inputs[name] != nil && a.inputs[name].late.kind == lateUnclear }) {
+			off += ", or delivery slow"
+		}
+		return off
 	case "input-error":
 		return number(inputs, "input ", "inputs ") + some(inputs) + number(inputs, " has failed", " have failed")
 	}
