@@ -125,11 +125,19 @@ func sightingTime(column string) string {
 
 // heldSightings counts the sightings that are old and left because of a hold.
 func heldSightings(ctx context.Context, q querier, olderThan time.Time) (n int64, err error) {
+	holds, err := selectHolds(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	held := heldFilter(holds, KeptSightings, sightingTime("first"), sightingTime("last"))
+	if held == "false" {
+		return 0, nil
+	}
 	from, err := sightingTables(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	err = each(ctx, q, `SELECT count(*) FROM (`+from+`) WHERE last > 0 AND last < ? AND `+isHeld(KeptSightings, sightingTime("first"), sightingTime("last")),
+	err = each(ctx, q, `SELECT count(*) FROM (`+from+`) WHERE last > 0 AND last < ? AND `+held,
 		[]any{seconds(olderThan)}, func(r *sql.Rows) error { return r.Scan(&n) })
 	return n, err
 }
@@ -156,6 +164,10 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 		at[kind] = i
 		list = append(list, KindKept{Kind: kind})
 	}
+	holds, err := selectHolds(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("what is kept: %w", err)
+	}
 	sources := []rowTable{{kind: KeptQueries, table: "queries_recent", first: "time", last: "time"}}
 	for _, kind := range sealedKinds {
 		sources = append(sources, rowTable{kind: kind, table: "events", first: eventTime, last: eventTime, when: "kind = " + quote(kind)})
@@ -166,7 +178,7 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 		}
 		var n, held int64
 		var first, last sql.NullInt64
-		err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+isHeld(t.kind, t.first, t.last)+`), epoch_ns(min(`+t.first+`)), epoch_ns(max(`+t.last+`)) FROM `+
+		err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+heldFilter(holds, t.kind, t.first, t.last)+`), epoch_ns(min(`+t.first+`)), epoch_ns(max(`+t.last+`)) FROM `+
 			t.table+` WHERE `+t.when).Scan(&n, &held, &first, &last)
 		if err != nil {
 			return nil, fmt.Errorf("what is kept in %s: %w", t.table, err)
@@ -177,14 +189,10 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 			reach(k, utc(first.Int64), utc(last.Int64))
 		}
 	}
-	if err := keptSightings(ctx, tx, &list[at[KeptSightings]]); err != nil {
+	if err := keptSightings(ctx, tx, holds, &list[at[KeptSightings]]); err != nil {
 		return nil, fmt.Errorf("what is kept of sightings: %w", err)
 	}
 	segments, err := selectSegments(ctx, tx, ` WHERE NOT removed`)
-	if err != nil {
-		return nil, fmt.Errorf("what is kept: %w", err)
-	}
-	holds, err := selectHolds(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("what is kept: %w", err)
 	}
@@ -208,13 +216,13 @@ func (s *Store) Kept(ctx context.Context) (list []KindKept, err error) {
 }
 
 // keptSightings adds the sightings in runs.
-func keptSightings(ctx context.Context, tx *sql.Tx, k *KindKept) error {
+func keptSightings(ctx context.Context, tx *sql.Tx, holds []Hold, k *KindKept) error {
 	from, err := sightingTables(ctx, tx)
 	if err != nil {
 		return err
 	}
 	var n, held, first, last int64
-	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+isHeld(KeptSightings, sightingTime("first"), sightingTime("last"))+`), coalesce(min(first) FILTER (first > 0), 0), coalesce(max(last), 0) FROM (`+from+`)`).Scan(&n, &held, &first, &last)
+	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (`+heldFilter(holds, KeptSightings, sightingTime("first"), sightingTime("last"))+`), coalesce(min(first) FILTER (first > 0), 0), coalesce(max(last), 0) FROM (`+from+`)`).Scan(&n, &held, &first, &last)
 	if err != nil {
 		return err
 	}

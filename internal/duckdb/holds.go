@@ -148,5 +148,14 @@ func isHeld(kind, first, last string) string {
 		AND ` + first + ` < holds.until AND ` + last + ` >= holds.since)`
 }
 
+// heldFilter is isHeld where a hold may be on the kind at all, so that no row is looked
+// at for nothing.
+func heldFilter(holds []Hold, kind, first, last string) string {
+	if slices.ContainsFunc(holds, func(h Hold) bool { return h.Released == "" && (h.Kind == kind || h.Kind == KeptAll) }) {
+		return isHeld(kind, first, last)
+	}
+	return "false"
+}
+
 // notHeld selects the others.
 func notHeld(kind, first, last string) string { return ` AND NOT ` + isHeld(kind, first, last) }

@@ -143,7 +143,7 @@ func (c *Console) serveRetention(w http.ResponseWriter, r *http.Request) {
 		c.failStore(w, r, err)
 		return
 	}
-	c.render(w, r, http.StatusOK, "retention", frame{Title: "Retention", Section: "retention", Live: true, Revision: rev, Refresh: 60, Page: c.newRetentionPage(kept, holds)})
+	c.render(w, r, http.StatusOK, "retention", frame{Title: "Retention", Section: "retention", Live: true, Revision: rev, Refresh: 600, Page: c.newRetentionPage(kept, holds)})
 }
 
 func (c *Console) newRetentionPage(kept []picket.KindKept, holds []picket.Hold) *retentionPage {
