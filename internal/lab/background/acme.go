@@ -16,8 +16,6 @@ type acme struct {
 	name []byte
 }
 
-const day = 24 * hour
-
 func newAcme(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
 	perDay := w.Params.Acme
 	m := acmeOf(newAsker(w, lab.Rand(w.Seed, "background/acme")))

@@ -8,7 +8,7 @@ import (
 	"github.com/picket-dns/picket/internal/lab"
 )
 
-// Networks of those who ask with their own name: 10.224.0.0/13 has nobody else.
+// Networks of those who ask with their own name: 10.224.0.0/12 up to 10.239 has nobody else.
 const (
 	netOwn      = 224 // 10.224.k.0/24: the k-th scanner of the organisation
 	netVendor   = 225 // the k-th attack-surface vendor

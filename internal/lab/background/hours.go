@@ -40,14 +40,6 @@ func flatHours() (h hours) {
 // hourOfWeek is the hour in which a time lies; the epoch was a Thursday.
 func hourOfWeek(at int64) int { return int((at/hour + 3*24) % weekLong) }
 
-// most is the greatest factor.
-func (h *hours) most() (m float64) {
-	for _, f := range h {
-		m = max(m, f)
-	}
-	return m
-}
-
 // never is later than any end.
 const never = math.MaxInt64
 
