@@ -89,6 +89,7 @@ var internalImports = map[string][]string{
 		"internal/input/admin", "internal/input/asset", "internal/input/signal"},
 	"internal/lab/organisation": {"internal/lab"},
 	"internal/lab/background":   {"internal/lab"},
+	"internal/lab/wire":         {"internal/lab"},
 	"internal/lab/adversary":    {"internal/lab"},
 	"internal/lab/rules":        {"internal/lab"},
 	"internal/lab/judge":        {"internal/lab", "internal/lab/rules"},

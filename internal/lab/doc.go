@@ -6,9 +6,10 @@
 // The story in the folders: organisation (zones with a past) → background (what
 // reaches their servers when nobody studies them) and adversary (tools, and people
 // who know how they are watched for) → judge (runs, rules in use, statistics) →
-// report. This package holds what they share: streams of queries in the order of
-// time, a zone that answers as an authoritative server does, resolvers with their
-// caches and habits, and the parameters with their sources.
+// report. wire writes any of it as captures. This package holds what they share:
+// streams of queries in the order of time, a zone that answers as an authoritative
+// server does, resolvers with their caches and habits, recordings that take part in
+// other traffic, and the parameters with their sources.
 //
 // Everything is deterministic by seed. Nothing holds the traffic in memory.
 package lab
