@@ -91,7 +91,7 @@ func importFile(ctx context.Context, std streams, store sightingImporter, format
 	opt.Sensor = name
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	sink := &importSink{ctx: ctx, batches: make(chan []picket.Sighting, 1)}
+	sink := &importSink{ctx: ctx, batches: make(chan []picket.Sighting, 1), free: make(chan []picket.Sighting, 3)}
 	done := make(chan error, 1)
 	go func() {
 		err := f.Decode(ctx, in, opt, acct, sink)
@@ -101,8 +101,13 @@ func importFile(ctx context.Context, std streams, store sightingImporter, format
 		done <- err
 		close(sink.batches)
 	}()
+	var batch []picket.Sighting
 	n, err := store.ImportSightings(ctx, func() ([]picket.Sighting, error) {
-		if batch, ok := <-sink.batches; ok {
+		if batch != nil {
+			sink.free <- batch // there are never more than it holds
+		}
+		var ok bool
+		if batch, ok = <-sink.batches; ok {
 			return batch, nil
 		}
 		err := <-done
@@ -132,12 +137,18 @@ type importSink struct {
 	ctx     context.Context
 	batch   []picket.Sighting
 	batches chan []picket.Sighting
+	free    chan []picket.Sighting // batches that have been read
 }
 
 // Sighting implements picket.SightingSink.
 func (s *importSink) Sighting(v *picket.Sighting) error {
 	if s.batch == nil {
-		s.batch = make([]picket.Sighting, 0, importBatch)
+		select {
+		case have := <-s.free:
+			s.batch = have[:0]
+		default:
+			s.batch = make([]picket.Sighting, 0, importBatch)
+		}
 	}
 	if s.batch = append(s.batch, *v); len(s.batch) == importBatch {
 		return s.send()
