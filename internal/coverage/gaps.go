@@ -12,6 +12,8 @@ type gap struct {
 	why  string
 	down bool // picket did not run
 	open bool // it reaches the end of what can be judged
+	// unsure: it may be usual, which is not known yet.
+	unsure bool
 }
 
 // Bounds of gaps.
@@ -110,7 +112,11 @@ func (v *view) gapsOf(k key, s *series) {
 			if g.open {
 				g.b = v.n
 			}
-			s.gaps = append(s.gaps, g)
+			if g.unsure {
+				s.unsure = append(s.unsure, g)
+			} else {
+				s.gaps = append(s.gaps, g)
+			}
 		}
 		a = b
 	}
@@ -153,6 +159,7 @@ func (v *view) isGap(k key, s *series, g *gap) bool {
 	if known && past < need/2 {
 		return false
 	}
+	g.unsure = !known
 	g.why = "nothing came although it is asked all the time"
 	if beside > 0 {
 		g.why = "nothing came from any name server"
@@ -230,9 +237,15 @@ func sideRate(side []int64) (float64, bool) {
 	return max(-math.Log(1-k/n), float64(percentile(side, 10))/2), true
 }
 
-// pastRate is how many queries there were earlier in the hours of a run: at the
-// same hours of the week or, where there is less than a week, of the day. It is
-// not known when there is less than that.
+// What has to have been seen before, until a silence in which nobody else was asked
+// either is more than not knowing the habits of who asks.
+const (
+	leastWeeks = 2 // of the same hour of the week, or else
+	leastDays  = 2 // of the same hour on working days, or on days of weekends
+)
+
+// pastRate is how many queries there were at least, earlier, in the hours of a run. It
+// is not known when there is too little history.
 func (v *view) pastRate(s *series, a, b int) (total float64, known bool) {
 	for i := a; i < b; {
 		h := v.time(i).Unix() / 3600
@@ -240,17 +253,51 @@ func (v *view) pastRate(s *series, a, b int) (total float64, known bool) {
 		for j < b && v.time(j).Unix()/3600 == h {
 			j++
 		}
-		mean, ok := v.earlier(s, h, week)
-		if !ok {
-			mean, ok = v.earlier(s, h, 24*time.Hour)
-		}
+		least, ok := v.usual(s, h)
 		if !ok {
 			return 0, false
 		}
-		total += mean * float64(j-i) * v.step.Hours()
+		total += least * float64(j-i) * v.step.Hours()
 		i = j
 	}
 	return total, true
+}
+
+// usual is the least that an hour had before the range, at the same hour of the week
+// or, where that is not known for long enough, of days like it. The least of a few is
+// a bound for counts that vary more than chance makes them, and lets one quiet day
+// be enough to make quiet a habit.
+func (v *view) usual(s *series, hour int64) (least float64, known bool) {
+	weeks, days, least := 0, 0, math.Inf(1)
+	like := math.Inf(1)
+	first := v.from.Unix() / 3600
+	for h := hour - 24; v.oldest != 0 && h >= v.oldest; h -= 24 {
+		if h >= first {
+			continue
+		}
+		n := float64(s.hours[h])
+		if (hour-h)%int64(week/time.Hour) == 0 {
+			weeks++
+			least = min(least, n)
+		}
+		if weekend(h) == weekend(hour) {
+			days++
+			like = min(like, n)
+		}
+	}
+	switch {
+	case weeks >= leastWeeks:
+		return least, true
+	case days >= leastDays:
+		return like, true
+	}
+	return 0, false
+}
+
+// weekend reports whether a Unix hour is on a Saturday or Sunday in UTC.
+func weekend(hour int64) bool {
+	d := time.Unix(hour*3600, 0).UTC().Weekday()
+	return d == time.Saturday || d == time.Sunday
 }
 
 // earlier is the mean of an hour before the range, every so often.

@@ -47,6 +47,7 @@ type inputView struct {
 	since     time.Time // configured from then on; zero is from before
 	status    picket.SourceStatus
 	fields    fields
+	before    fields    // of the history
 	addressed bool      // its records carry the server's address
 	last      time.Time // step of the newest record
 	accepted  int64

@@ -227,6 +227,16 @@ func (a *analysis) detect() {
 	}
 }
 
+// broken reports whether an input has brought nothing because its feed is broken.
+func (a *analysis) broken(input string) bool {
+	for i := range a.cells {
+		if c := &a.cells[i]; c.Kind == picket.KindQuery && slices.Contains(c.Inputs, input) && c.Silence == picket.SilenceBroken {
+			return true
+		}
+	}
+	return false
+}
+
 // sighted is how well a detector can see.
 type sighted struct {
 	state    string   // working, degraded or blind
@@ -253,11 +263,15 @@ func (a *analysis) sight(d *Needs) (s sighted) {
 	inputs, full, half := 0, 0, 0
 	for i := range a.setup.Inputs {
 		in := a.inputs[a.setup.Inputs[i].Name]
-		if in.fields.n == 0 {
+		carries := in.fields
+		if carries.n == 0 && !a.broken(in.Name) {
+			carries = in.before // nobody has asked, but what would come is known
+		}
+		if carries.n == 0 {
 			continue
 		}
 		inputs++
-		missing := in.fields.missing()
+		missing := carries.missing()
 		lacks := slices.DeleteFunc(fieldsOf(d, known > 0), func(f string) bool { return !slices.Contains(missing, f) })
 		switch {
 		case len(lacks) == 0:

@@ -202,10 +202,30 @@ func (a *analysis) judge(c *picket.CoverageCell, s *series) {
 			a.gapProblem(c.Zone, c.Server, g)
 		}
 	}
+	a.unsure(c, s)
 	if r != nil && a.low(k, s, r, a.hours) && whole.seen > 0 {
 		c.State = "partial"
 		a.problem(picket.CoverageProblem{Code: "rate-low", Zone: c.Zone, Server: c.Server},
 			"%s has brought %d queries for %s where %.0f were to be expected by %s.", c.Server, s.seen, c.Zone, total(r.live), r.basis)
+	}
+}
+
+// unsureNoted is how many silences that may be usual a cell tells of.
+const unsureNoted = 3
+
+// unsure tells of silences that nothing is known to compare with. They are no problem.
+func (a *analysis) unsure(c *picket.CoverageCell, s *series) {
+	for i, g := range s.unsure {
+		if g.open && c.Silence == picket.SilenceNone {
+			c.Silence = picket.SilenceUnknown
+		}
+		switch {
+		case i >= unsureNoted:
+		case g.open:
+			c.Notes = append(c.Notes, "nothing since "+stamp(a.time(g.a))+"; whether that is usual at this hour is not known yet")
+		default:
+			c.Notes = append(c.Notes, "nothing from "+stamp(a.time(g.a))+" to "+stamp(a.time(g.b))+"; whether that is usual at that hour is not known yet")
+		}
 	}
 }
 
@@ -243,10 +263,12 @@ func (a *analysis) silence(zone, server string, configured bool) picket.Silence 
 		return picket.SilenceBroken
 	}
 	if s := a.series[key{zone, server}]; s != nil && s.before > 0 {
-		if past, known := a.pastRate(s, 0, a.n); known && past < a.threshold()/2 {
+		switch past, known := a.pastRate(s, 0, a.n); {
+		case known && past < a.threshold()/2:
 			return picket.SilenceNoTraffic
+		case known:
+			return picket.SilenceBroken
 		}
-		return picket.SilenceBroken
 	}
 	for k, s := range a.series {
 		if k.zone == zone && k.server != server && float64(s.seen) >= a.threshold() {

@@ -413,6 +413,72 @@ func TestOfficeHours(t *testing.T) {
 	}
 }
 
+// shift moves everything that has happened in a world by whole days.
+func (w *world) shift(days int) *world {
+	d := time.Duration(days) * 24 * time.Hour
+	moved := map[picket.Activity]picket.Activity{}
+	for k, a := range w.activity {
+		k.Start = k.Start.Add(d)
+		moved[k] = a
+	}
+	w.activity = moved
+	for i := range w.intake {
+		w.intake[i].Start = w.intake[i].Start.Add(d)
+	}
+	for i := range w.uptimes {
+		w.uptimes[i].From, w.uptimes[i].To = w.uptimes[i].From.Add(d), w.uptimes[i].To.Add(d)
+	}
+	w.now, w.setup.Time = w.now.Add(d), w.setup.Time.Add(d)
+	return w
+}
+
+// office leaves only what is asked on working days, in office hours.
+func (w *world) office(from, to int) *world {
+	for k := range w.activity {
+		if h := k.Start.Hour(); h < from || h >= to || weekend(k.Start.Unix()/3600) {
+			delete(w.activity, k)
+		}
+	}
+	return w
+}
+
+// TestFirstEvening: nobody has told yet that the offices close, neither on the first
+// evening nor on the first weekend. It is said that this is not known.
+func TestFirstEvening(t *testing.T) {
+	for name, w := range map[string]*world{
+		"evening, alone":      clean(2, 1, 20).office(7, 15),
+		"evening, two":        clean(2, 1, 20, 15).office(7, 15),
+		"second day":          clean(2, 2, 20).office(7, 15),
+		"Saturday, alone":     clean(2, 3, 20).shift(1).office(7, 17),
+		"Sunday, two":         clean(2, 4, 20, 15).shift(2).office(7, 17),
+		"Monday after a week": clean(2, 7, 20).shift(3).office(7, 17),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := report(t, w, w.now.Add(-24*time.Hour))
+			checkProblems(t, r)
+			if name == "evening, alone" {
+				c := cellOf(t, r, "example.com.", "ns1.example.com.")
+				if len(c.Notes) == 0 || c.Notes[len(c.Notes)-1] != "nothing since 2026-03-20 15:00 UTC; whether that is usual at this hour is not known yet" || c.Silence != picket.SilenceUnknown {
+					t.Errorf("%+v", c)
+				}
+			}
+		})
+	}
+}
+
+// TestKnownHours: once the hours are known, a silence in them is told, alone too, and
+// the weekend is not.
+func TestKnownHours(t *testing.T) {
+	w := clean(2, 21, 20).office(7, 17)
+	for k := range w.activity {
+		if k.Start.Day() == 20 && k.Start.Hour() >= 11 && k.Start.Hour() < 13 {
+			delete(w.activity, k)
+		}
+	}
+	checkProblems(t, report(t, w, time.Time{}), picket.CoverageProblem{Code: "gap", Zone: "example.com.", Server: "ns1.example.com.", Input: "ns1 log", From: at(20, 11, 0), To: at(20, 13, 0)})
+	checkProblems(t, report(t, clean(2, 21, 20).shift(1).office(7, 17), time.Time{}))
+}
+
 // BenchmarkCoverage is a report on a day of fifty zones at four servers.
 func BenchmarkCoverage(b *testing.B) {
 	zones := map[string]float64{}

@@ -130,6 +130,19 @@ func TestCoverageNoFalseAlarms(t *testing.T) {
 	if testing.Short() {
 		seeds = 3
 	}
+	for seed := range min(seeds, 3) { // office hours, from the first evening to weeks, on each day around a weekend
+		for _, days := range []int{1, 2, 4, 9, 16} {
+			for shift := range 4 {
+				w := clean(seed, days, 8, 3).shift(shift).office(8, 16)
+				if len(w.activity) == 0 {
+					continue // nothing has ever come, and that is said
+				}
+				for _, p := range report(t, w, w.now.Add(-24*time.Hour)).Problems {
+					t.Errorf("office hours, %d days, %d later, seed %d: %+v", days, shift, seed, p)
+				}
+			}
+		}
+	}
 	for _, c := range []struct {
 		days  int
 		rates []float64

@@ -35,6 +35,7 @@ type series struct {
 	late   int64           // of these, those of that minute
 	before int64           // in the history
 	gaps   []gap           // in order
+	unsure []gap           // what may be gaps, or nights
 	start  int             // first step that is judged
 	end    int             // step behind the last one that is judged
 }
@@ -322,6 +323,9 @@ func (v *view) addHour(a *picket.Activity) {
 		s.before += a.Count
 		s.inputs[a.Input] = true
 	})
+	if in := v.inputs[a.Input]; in != nil {
+		in.before.add(a)
+	}
 }
 
 // addStep counts a step of the range, or of the minute after it.
