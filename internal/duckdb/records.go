@@ -23,7 +23,9 @@ func (s *Store) AppendRecords(ctx context.Context, at picket.Origin, rows []pick
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := s.appendRecords(ctx, at, s.history.prepare(rows)); err != nil {
+	prepared := s.history.prepare(rows)
+	defer s.history.release(prepared)
+	if err := s.appendRecords(ctx, at, prepared); err != nil {
 		return fmt.Errorf("append %d records: %w", len(rows), err)
 	}
 	return nil
@@ -36,7 +38,11 @@ func (s *Store) appendRecords(ctx context.Context, at picket.Origin, rows []held
 	}
 	if !h.sends(at.Input) {
 		err := s.write(ctx, func(_ context.Context, c *sql.Conn) error {
-			return c.Raw(func(dc any) error { return stageRows(dc.(driver.Conn), at, rows) })
+			all := make([]*heldRow, len(rows))
+			for i := range rows {
+				all[i] = &rows[i]
+			}
+			return c.Raw(func(dc any) error { return stageRows(dc.(driver.Conn), at, all) })
 		})
 		if err == nil {
 			h.wasStaged(at)

@@ -20,7 +20,7 @@ import (
 const (
 	// maxHeld is how many bytes of records are held, of all deliveries together, before
 	// the rest of a delivery goes through the stage in the database.
-	maxHeld = 64 << 20
+	maxHeld = 32 << 20
 	// heldCost is what a row costs beside its name and data.
 	heldCost = 240
 	// firstLook is at how many rows it is first asked whether a delivery tells again what is known.
@@ -40,6 +40,7 @@ type zoneHistory struct {
 	maxHeld   int // as the constants, except in tests
 	maxLiving int
 	look      int
+	free      sync.Pool // of slices of heldRow
 
 	mu         sync.Mutex
 	again      map[uint32]bool // inputs that send again what was not committed
@@ -75,7 +76,7 @@ type heldRow struct {
 type heldDelivery struct {
 	origin picket.Origin
 	staged bool // some, or all, are in records_staged
-	rows   []heldRow
+	rows   []*heldRow
 	bytes  int
 
 	look  int // at how many rows it is next asked what they tell again
@@ -86,8 +87,13 @@ type heldDelivery struct {
 	zones map[uint32]int64 // of told → how many records are noted
 }
 
+// prepare makes rows of records, with texts that are still the caller's.
 func (h *zoneHistory) prepare(rows []picket.Record) []heldRow {
-	list := make([]heldRow, len(rows))
+	var list []heldRow
+	if free, ok := h.free.Get().(*[]heldRow); ok {
+		list = *free
+	}
+	list = slices.Grow(list[:0], len(rows))[:len(rows)]
 	for i := range rows {
 		r := rows[i]
 		r.Zone, r.Name, r.Type, r.Class, r.Data = text(r.Zone), text(r.Name), text(r.Type), text(r.Class), text(r.Data)
@@ -95,6 +101,12 @@ func (h *zoneHistory) prepare(rows []picket.Record) []heldRow {
 		list[i] = heldRow{Record: r, key: recordKey(r.Name, r.Type, r.Class, r.Data), rrset: rrsetHash(h.seed, r.Name, r.Type, r.Class), churn: churns(r.Type)}
 	}
 	return list
+}
+
+// release takes back what prepare has made.
+func (h *zoneHistory) release(rows []heldRow) {
+	clear(rows)
+	h.free.Put(&rows)
 }
 
 // sends reports whether an input sends again what was not committed.
@@ -152,13 +164,17 @@ func (d *heldDelivery) add(r *heldRow) {
 	if d.told != nil && d.noted(r) {
 		return
 	}
-	d.rows = append(d.rows, *r)
-	last := &d.rows[len(d.rows)-1]
-	var before heldRow
-	if len(d.rows) > 1 {
-		before = d.rows[len(d.rows)-2]
+	own := *r
+	before := &own
+	if len(d.rows) > 0 {
+		before = d.rows[len(d.rows)-1]
 	}
-	last.own(&before)
+	own.own(before)
+	d.keep(&own)
+}
+
+func (d *heldDelivery) keep(r *heldRow) {
+	d.rows = append(d.rows, r)
 	d.bytes += heldCost + len(r.Name) + len(r.Data)
 }
 
@@ -217,7 +233,7 @@ func (r *heldRow) own(before *heldRow) {
 	for _, t := range [...]struct{ to, was *string }{
 		{&r.Zone, &before.Zone}, {&r.Type, &before.Type}, {&r.Class, &before.Class}, {&r.Commit, &before.Commit}, {&r.Author, &before.Author}, {&r.Comment, &before.Comment},
 	} {
-		if *t.to == *t.was {
+		if t.to != t.was && *t.to == *t.was {
 			*t.to = *t.was
 		} else {
 			*t.to = strings.Clone(*t.to)
@@ -235,7 +251,7 @@ func (h *zoneHistory) findTold(ctx context.Context, c *sql.Conn, d *heldDelivery
 	var sample []*heldRow
 	const most = 64
 	for i := 0; i < len(d.rows) && len(sample) < most; i += max(len(d.rows)/most, 1) {
-		if r := &d.rows[i]; r.Zone != "" && r.Change == picket.ChangePresent {
+		if r := d.rows[i]; r.Zone != "" && r.Change == picket.ChangePresent {
 			sample = append(sample, r)
 		}
 	}
@@ -259,8 +275,10 @@ func (h *zoneHistory) findTold(ctx context.Context, c *sql.Conn, d *heldDelivery
 	rows := d.rows
 	h.bytes -= d.bytes
 	d.rows, d.bytes = nil, 0
-	for i := range rows {
-		d.add(&rows[i])
+	for _, r := range rows {
+		if !d.noted(r) {
+			d.keep(r)
+		}
 	}
 	h.bytes += d.bytes
 	return nil
@@ -348,9 +366,9 @@ func (h *zoneHistory) wasStaged(at picket.Origin) {
 }
 
 // stageRows appends rows to records_staged.
-func stageRows(dc driver.Conn, at picket.Origin, rows []heldRow) error {
+func stageRows(dc driver.Conn, at picket.Origin, rows []*heldRow) error {
 	return appendRows(dc, "", "records_staged", nil, len(rows), func(i int) []driver.Value {
-		r := &rows[i]
+		r := rows[i]
 		var when driver.Value
 		if !r.Time.IsZero() {
 			when = time.Unix(0, nanos(r.Time)).UTC()

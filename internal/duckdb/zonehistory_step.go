@@ -109,8 +109,8 @@ type lifeText struct{ name, rrtype, class, data string }
 func (s *Store) stepRecords(ctx context.Context, c *sql.Conn, d *heldDelivery, o *picket.RecordObservation) (bool, error) {
 	h := &s.history
 	p := &step{s: s, ctx: ctx, c: c, h: h, o: o, d: d, key: scopeKey{text(o.Source), text(o.Scope)}, zones: map[uint32]*stepZone{}}
-	for i := range d.rows {
-		if d.rows[i].Change == picket.ChangeReplace && !o.Whole {
+	for _, r := range d.rows {
+		if r.Change == picket.ChangeReplace && !o.Whole {
 			return false, nil
 		}
 	}
@@ -172,8 +172,7 @@ func (p *step) gather() error {
 	}
 	last := make(map[recordAt]int, len(p.d.rows))
 	all := make([]stepRow, len(p.d.rows))
-	for i := range p.d.rows {
-		r := &p.d.rows[i]
+	for i, r := range p.d.rows {
 		zone := cmp.Or(r.Zone, text(p.o.Zone), names[r.Name])
 		all[i] = stepRow{r, p.l.zone(zone)}
 		last[recordAt{all[i].zone, r.key}] = i
@@ -192,8 +191,7 @@ func (p *step) zonesOfNames() (map[string]string, error) {
 		return nil, nil
 	}
 	found, told := map[string]string{}, map[string]string{}
-	for i := range p.d.rows {
-		r := &p.d.rows[i]
+	for _, r := range p.d.rows {
 		if r.Zone == "" {
 			found[r.Name] = ""
 		}
