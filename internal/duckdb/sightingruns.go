@@ -15,12 +15,13 @@ import (
 
 // A run is made in these steps:
 //
-//  1. built: its table is filled and committed, by a connection of its own, so
-//     that the writer goes on meanwhile
+//  1. built: its tables are filled and committed, by a connection of its own, so
+//     that the writer goes on meanwhile: the rows sorted by key, and the keys of
+//     its RDATA, sorted by data_key
 //  2. swapped: one transaction of the writer enters it in sighting_runs, takes out
 //     the runs and deletes the recent rows that it was made of, and drops their tables
 //
-// A crash before the commit of step 2 leaves a table that sighting_runs does not
+// A crash before the commit of step 2 leaves tables that sighting_runs does not
 // name, and which the next start (or the next compaction) drops; what it was made
 // of still counts. Readers work in a transaction: they see the runs of before or of
 // after, never both.

@@ -20,8 +20,10 @@ import (
 // Sightings are kept as a log-structured merge tree: rows are appended to
 // sightings_recent under their deliveries; what counts is moved by and by into
 // runs, tables that are sorted by key, so that DuckDB's zone maps lead to the
-// few rows of a name (see sightingkey.go). Runs are merged so that their number
-// stays logarithmic (see sightingruns.go). One row holds one value of RDATA.
+// few rows of a name (see sightingkey.go). Beside each run lies a table that leads
+// from RDATA to the keys of the names that have it (see sightinglookup.go). Runs
+// are merged so that their number stays logarithmic (see sightingruns.go). One row
+// holds one value of RDATA.
 
 // sightingRow is a row as the tables hold it, without its delivery.
 type sightingRow struct {

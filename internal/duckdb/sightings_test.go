@@ -131,9 +131,10 @@ func TestSightingsModel(t *testing.T) {
 func TestSightingsInterrupted(t *testing.T) {
 	crash := errors.New("crash")
 	one := []picket.Sighting{{Name: "www.example.org.", Type: "A", Data: []string{"192.0.2.1"}, Count: 1, LastSeen: time.Unix(1000, 0)}}
-	for _, step := range []string{"sightings built", "sightings merged", "sightings swapped", "sightings imported"} {
+	for _, at := range []string{"sightings built", "sightings merged", "sightings swapped", "import: sightings imported", "import: sightings merged"} {
 		for _, reopen := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s reopen=%v", step, reopen), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s reopen=%v", at, reopen), func(t *testing.T) {
+				step, importing := strings.CutPrefix(at, "import: ")
 				s := openTest(t, t.TempDir())
 				observe := func() {
 					t.Helper()
@@ -154,7 +155,7 @@ func TestSightingsInterrupted(t *testing.T) {
 					return nil
 				}
 				var err error
-				if step == "sightings imported" {
+				if importing {
 					rest := one
 					_, err = s.ImportSightings(t.Context(), func() (next []picket.Sighting, _ error) {
 						next, rest = rest, nil
