@@ -1,7 +1,6 @@
 package query
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -101,13 +100,17 @@ type eveDecoder struct {
 	late  stamps
 	skips map[string]string // reasons by event_type
 
-	cur  decode.Cursor
-	ev   eveEvent
-	told told
-	open eveOpen
-	q    picket.Query
-	name []byte
-	key  [48]byte
+	cur   decode.Cursor
+	ev    eveEvent
+	told  told
+	parts []byte // RDATA put together of an object
+	soa   [7]string
+	srv   [4]string
+	sshfp [3]string
+	open  eveOpen
+	q     picket.Query
+	name  []byte
+	key   [48]byte
 }
 
 func newEveDecoder(opt decode.Options, acct picket.Accounting, sink picket.QuerySink) *eveDecoder {
@@ -116,6 +119,8 @@ func newEveDecoder(opt decode.Options, acct picket.Accounting, sink picket.Query
 	if d.wait <= 0 {
 		d.wait = int64(defaultAnswerWait)
 	}
+	d.soa = [...]string{"mname", "rname", "serial", "refresh", "retry", "expire", "minimum"}
+	d.srv, d.sshfp = [...]string{"priority", "weight", "port", "name"}, [...]string{"algo", "type", "fingerprint"}
 	d.clock.limit = max(int64(time.Minute), 2*d.wait)
 	d.pend = newPending(opt.Sensor, d.emit)
 	return d
@@ -264,6 +269,10 @@ func (d *eveDecoder) rrs(name, typ *[]byte, firstType bool) (n uint16) {
 				rr.data = c.Scalar()
 			case "ttl":
 				rr.ttl, _ = decode.ParseUint(c.Scalar(), 1<<31)
+			case "rrname_truncated", "rdata_truncated":
+				rr.cut = c.IsTrue() || rr.cut
+			case "soa", "srv", "sshfp":
+				d.parts = rr.object(c, d.fieldsOf(k), d.parts[:0])
 			default:
 				c.Skip()
 			}
@@ -274,35 +283,6 @@ func (d *eveDecoder) rrs(name, typ *[]byte, firstType bool) (n uint16) {
 		n = min(n+1, 65534)
 	}
 	return n
-}
-
-// eveRecord is one of an event's answers.
-type eveRecord struct {
-	name, typ, data []byte
-	ttl             uint64
-}
-
-// tell gathers it. Of the types that are told as text all but these lack something.
-// A backslash stands for itself there, which makes a name hard to tell: it is left out.
-func (r *eveRecord) tell(to *told) {
-	var typ uint16
-	switch string(r.typ) {
-	case "A":
-		typ = typeA
-	case "AAAA":
-		typ = typeAAAA
-	case "CNAME":
-		typ = typeCNAME
-	case "NS":
-		typ = typeNS
-	case "PTR":
-		typ = typePTR
-	default:
-		return
-	}
-	if bytes.IndexByte(r.name, '\\') < 0 && bytes.IndexByte(r.data, '\\') < 0 && r.name != nil {
-		to.add(r.name, typ, uint32(r.ttl), r.data)
-	}
 }
 
 // take makes something of d.ev.

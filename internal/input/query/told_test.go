@@ -138,10 +138,15 @@ func TestPowerDNSTells(t *testing.T) {
 func TestSuricataTells(t *testing.T) {
 	in := eve("01", eveClientSrc, eveServerDst, `,"flow_id":7`, `"version":3,"type":"request","id":9,"flags":"110","queries":[{"rrname":"w.example","rrtype":"A"}]`) + "\n" +
 		eve("02", eveServerSrc, eveClientDst, `,"flow_id":7`, `"version":3,"type":"response","id":9,"flags":"8500","aa":true,"rcode":"NOERROR","queries":[{"rrname":"w.example","rrtype":"A"}],`+
-			`"answers":[{"rrname":"w.example","rrtype":"CNAME","ttl":60,"rdata":"x.example"},{"rrname":"x.example","rrtype":"A","ttl":30,"rdata":"192.0.2.9"},{"rrname":"x.example","rrtype":"MX","ttl":30,"rdata":"m.example"},{"rrname":"a\\b.example","rrtype":"A","rdata":"192.0.2.8"}],`+
+			`"answers":[{"rrname":"w.example","rrtype":"CNAME","ttl":60,"rdata":"x.example"},{"rrname":"x.example","rrtype":"A","ttl":30,"rdata":"192.0.2.9"},{"rrname":"x.example","rrtype":"MX","ttl":30,"rdata":"m.example"},{"rrname":"a\\b.example","rrtype":"A","rdata":"192.0.2.8"},`+
+			`{"rrname":"s.example","rrtype":"SRV","ttl":9,"srv":{"weight":2,"priority":1,"port":5060,"name":"sip.example"}},{"rrname":"s.example","rrtype":"SRV","srv":{"priority":1,"port":5060,"name":"x"}},`+
+			`{"rrname":"example","rrtype":"SOA","ttl":8,"soa":{"mname":"ns.example","rname":"host.example","serial":7,"refresh":1,"retry":2,"expire":3,"minimum":4}},`+
+			`{"rrname":"h.example","rrtype":"SSHFP","sshfp":{"fingerprint":"ab:cd","algo":4,"type":2}},{"rrname":"c.example","rrtype":"CNAME","rdata":"cut.exam","rdata_truncated":true},`+
+			`{"rrname":"t.example","rrtype":"TXT","rdata":"a text"}],`+
 			`"authorities":[{"rrname":"example","rrtype":"NS","rdata":"ns.example"}]`) + "\n" +
 		eve("03", eveClientSrc, eveServerDst, `,"flow_id":8`, `"version":3,"type":"request","id":9,"flags":"110","queries":[{"rrname":"next.example","rrtype":"A"}]`)
-	wantAnswers(t, SuricataDNS, []byte(in), "w.example w.example/5/60/x.example x.example/1/30/192.0.2.9", "next.example")
+	wantAnswers(t, SuricataDNS, []byte(in), "w.example w.example/5/60/x.example x.example/1/30/192.0.2.9 s.example/33/9/1 2 5060 sip.example "+
+		"example/6/8/ns.example host.example 7 1 2 3 4 h.example/44/0/4 2 abcd", "next.example")
 }
 
 // TestSuricataTellsVersion1: each event has a record. NS may be of the authority section,
