@@ -54,11 +54,12 @@ type Background struct {
 	w       *lab.World
 	users   *users // nil when that part is off
 	names   []string
-	merged  *lab.Merged
-	total   float64 // queries so far
-	other   float64 // of those, NXDOMAIN that users did not ask for
-	vain    float64 // NXDOMAIN
-	nx      float64 // share of NXDOMAIN that is wanted
+	others  *lab.Merged // of the parts beside users, which names names
+	merged  *lab.Merged // of users and others
+	total   float64     // queries so far
+	other   float64     // of those, NXDOMAIN that users did not ask for
+	vain    float64     // NXDOMAIN
+	nx      float64     // share of NXDOMAIN that is wanted
 	rate    float64
 	reviews int
 }
@@ -85,7 +86,6 @@ func New(w *lab.World, o Options) (*Background, error) {
 	for _, p := range parts {
 		rest -= p.rate
 	}
-	var streams []lab.Stream
 	if o.Parts&Users != 0 {
 		rest = max(rest, o.Rate/4)
 		vain := 0.0
@@ -96,12 +96,18 @@ func New(w *lab.World, o Options) (*Background, error) {
 		if b.users, err = newUsers(w, rest, vain, end); err != nil {
 			return nil, err
 		}
-		streams, b.names = append(streams, b.users), append(b.names, "users")
 	}
+	var streams []lab.Stream
 	for _, p := range parts {
 		streams, b.names = append(streams, p.stream), append(b.names, p.name)
 	}
-	b.merged = lab.Merge(streams...)
+	// Users ask most: the others are compared among each other only when one of them asks.
+	b.others = lab.Merge(streams...)
+	if b.users == nil {
+		b.merged = lab.Merge(b.others)
+	} else {
+		b.merged = lab.Merge(b.others, b.users)
+	}
 	return b, nil
 }
 
@@ -135,7 +141,7 @@ func (b *Background) Next() *picket.Query {
 	b.total++
 	if q.Rcode == picket.RcodeNXDomain {
 		b.vain++
-		if b.users == nil || b.merged.From() != 0 {
+		if b.merged.From() == 0 {
 			b.other++
 		}
 	}
@@ -163,8 +169,11 @@ func (b *Background) review() {
 
 // From names the part that the last query came from.
 func (b *Background) From() string {
-	if i := b.merged.From(); i >= 0 {
-		return b.names[i]
+	switch b.merged.From() {
+	case 0:
+		return b.names[b.others.From()]
+	case 1:
+		return "users"
 	}
 	return ""
 }
