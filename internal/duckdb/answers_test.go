@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/picket-dns/picket"
@@ -53,5 +54,30 @@ func TestCommitSightings(t *testing.T) {
 	list, err := s.Inputs(t.Context())
 	if err != nil || len(list) != 1 || list[0].Counts.Accepted != 1 {
 		t.Errorf("%+v, %v; want the imported one accepted, and none of those made of answers", list, err)
+	}
+}
+
+// BenchmarkCommitSightings is what a commit costs with the answers of a stream that has
+// seen so many different ones since the last: twice a second at most.
+func BenchmarkCommitSightings(b *testing.B) {
+	for _, n := range []int{0, 100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := openTest(b, b.TempDir())
+			in, err := s.OpenInput(b.Context(), "tap", false)
+			if err != nil {
+				b.Fatal(err)
+			}
+			list := make([]picket.Sighting, n)
+			for i := range list {
+				list[i] = picket.Sighting{Name: fmt.Sprintf("h%d.example.org.", i), Type: "A", Data: []string{"192.0.2.1"}, Count: 9, FirstSeen: hour0, LastSeen: hour0,
+					Channel: picket.SightingPassiveDNS, Origin: picket.SightingOwn, SensorID: "tap"}
+			}
+			for i := 0; b.Loop(); i++ {
+				k := picket.IntakeCommit{Input: in.ID, Delivery: int64(i + 1), Closed: int64(i + 1), Add: picket.InputCounts{Accepted: 1}, Sightings: list}
+				if err := s.CommitIntake(b.Context(), &k); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
