@@ -87,6 +87,9 @@ func (p *Path) Ask(now int64, z *Zone, rnd *rand.Rand, name []byte, qtype uint16
 	}
 	c := p.caches[r]
 	if c == nil {
+		if p.caches == nil {
+			p.caches = map[*Resolver]*Cache{}
+		}
 		c = NewCache(pathCache)
 		p.caches[r] = c
 	}

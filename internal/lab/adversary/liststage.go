@@ -1,6 +1,8 @@
 package adversary
 
 import (
+	"net/netip"
+
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/lab"
@@ -95,6 +97,7 @@ func (l *listing) types(now int64, lane int, name []byte, out *lab.Outbox) (done
 		if i > 0 && s.Together {
 			at = now + int64(i)*30e3
 		}
+		at = r.slack(at, s)
 		for try := 0; ; try++ {
 			free, code := r.ask(at, name, t, how{lane: lane}, out)
 			if i == 0 {
@@ -142,8 +145,16 @@ func (l *listing) follow(now int64, lane int, name []byte, out *lab.Outbox) int6
 	}
 	a := v.of(r.truth.hasher.Name(name)).As4()
 	for i := -l.s.Follow; i <= l.s.Follow; i++ {
-		if last := int(a[3]) + i; last >= 0 && last < 256 {
-			now, _ = r.ask(now, v.PTR(addr4(a, byte(last))), lab.TypePTR, how{lane: lane}, out)
+		last := int(a[3]) + i
+		if last < 0 || last > 255 {
+			continue
+		}
+		if beside := addr4(a, byte(last)); !r.swept[beside] {
+			if r.swept == nil {
+				r.swept = map[netip.Addr]bool{}
+			}
+			r.swept[beside] = true
+			now, _ = r.ask(now, v.PTR(beside), lab.TypePTR, how{lane: lane}, out)
 		}
 	}
 	return now

@@ -30,6 +30,7 @@ type Run struct {
 	begun   int      // stages that have begun
 	cur     stage    // nil before a stage begins
 	workers schedule // of the current stage
+	crew    int      // how many they were at its begin
 	clock   int64    // when the last answer so far is there
 	paced   int64    // no question before this, when a rate is given
 	lane    int
@@ -38,7 +39,10 @@ type Run struct {
 	hits    []string
 	buf     []byte
 	hashes  *hashing // of DoHashes
-	over    bool
+	// transferred says that the adversary has the zone.
+	transferred bool
+	swept       map[netip.Addr]bool // addresses that hits led to
+	over        bool
 }
 
 // stage is a Stage at work.
@@ -124,7 +128,11 @@ func (r *Run) step(out *lab.Outbox) (next int64, ok bool) {
 			return 0, false
 		}
 		w := &r.workers[0]
+		before := r.truth.questions + r.truth.covers
 		done, more := r.cur.work(w.id, w.at, out)
+		if n := r.truth.questions + r.truth.covers - before; r.o.Rate == 0 {
+			done = max(done, w.at+int64(n*r.crew)*(sendGap/2+r.rnd.Int64N(sendGap)))
+		}
 		r.clock = max(r.clock, done)
 		if more {
 			w.at = max(done, w.at)
@@ -157,11 +165,20 @@ func (r *Run) begin() bool {
 	r.begun++
 	r.cur = r.open(s)
 	r.workers = r.workers[:0]
-	for i := range max(s.Workers, 1) {
-		r.workers = append(r.workers, worker{at: r.clock, id: i})
+	r.crew = max(s.Workers, 1)
+	for i := range r.crew {
+		r.workers = append(r.workers, worker{at: r.clock + int64(i)*startGap, id: i})
 	}
 	return true
 }
+
+const (
+	// sendGap is what one question costs its sender, in nanoseconds: about 20,000 a
+	// second leave one machine, however many it has in flight.
+	sendGap = 50_000
+	// startGap is how long after each other the workers of a stage begin.
+	startGap = 10_000
+)
 
 // worker is one that has a question in flight until a time.
 type worker struct {
@@ -195,6 +212,7 @@ type how struct {
 	opcode uint8
 	stream bool
 	flags  picket.QueryFlags
+	quiet  bool // without RD
 	cover  bool // not a real question: the truth does not count it
 	forged bool // from an address of somebody else, so that the answer is never seen
 }
@@ -225,12 +243,13 @@ func (r *Run) ask(now int64, name []byte, qtype uint16, h how, out *lab.Outbox) 
 	if server == 0 {
 		server = habits.Server
 	}
-	done, rcode = path.Ask(now, z, r.rnd, name, qtype, lab.Options{Lane: h.lane, RD: habits.RD, DO: habits.DO, EDNSSize: habits.EDNSSize,
+	done, rcode = path.Ask(now, z, r.rnd, name, qtype, lab.Options{Lane: h.lane, RD: habits.RD && !h.quiet, DO: habits.DO, EDNSSize: habits.EDNSSize,
 		Class: h.class, Server: server, Stream: h.stream, Opcode: h.opcode, Flags: habits.Flags | h.flags}, out)
 	r.truth.asked(z, name, now, h.cover)
 	if !h.cover && rcode == picket.RcodeNoError && h.class <= 1 {
 		switch {
 		case qtype == lab.TypeAXFR:
+			r.transferred = z == r.zone || r.transferred
 			r.truth.transfer(z, done)
 		case z.Find(name) >= 0:
 			r.truth.learned(z, name, done)
@@ -270,6 +289,15 @@ func (r *Run) pause(s *Stage) int64 {
 		return int64(float64(s.Pause) * uneven(r.rnd))
 	}
 	return int64(float64(s.Pause) * (0.5 + r.rnd.Float64()))
+}
+
+// slack is when a worker that is free at a time comes to ask: threads of a slow
+// language wait for each other.
+func (r *Run) slack(now int64, s *Stage) int64 {
+	if s.Slack == 0 || r.o.Rate > 0 {
+		return now
+	}
+	return now + int64(r.rnd.ExpFloat64()*float64(s.Slack))
 }
 
 // source picks the source of the next name and says when it may be used.

@@ -28,6 +28,8 @@ func (r *Run) open(s *Stage) stage {
 		return newSweep(r, s)
 	case DoTree:
 		return newTree(r, s)
+	case DoTargets:
+		return &surveying{r: r, s: s, list: r.targets()}
 	case DoPoison:
 		return newPoison(r, s)
 	}
@@ -54,7 +56,7 @@ func (r *Run) expand(s *Stage) (list []concrete) {
 	for i := range s.Questions {
 		q := &s.Questions[i]
 		for _, name := range r.meant(q.Name) {
-			h := how{class: q.Class, stream: q.Stream, flags: q.Flags, opcode: q.Opcode}
+			h := how{class: q.Class, stream: q.Stream, flags: q.Flags, opcode: q.Opcode, quiet: q.NoRD}
 			if !q.Each {
 				list = append(list, concrete{name, q.Type, h})
 				continue
@@ -68,6 +70,31 @@ func (r *Run) expand(s *Stage) (list []concrete) {
 	return list
 }
 
+// targets are questions for what the records of a transferred zone name: hosts of
+// the zone, and what tools make of aliases (single labels, and hosts of clouds).
+func (r *Run) targets() (list []concrete) {
+	if !r.transferred {
+		return nil
+	}
+	var names [][]byte
+	add := func(name []byte) { names = append(names, name) }
+	for i := range r.zone.Owners {
+		switch o := &r.zone.Owners[i]; {
+		case o.Purpose == lab.PurposeServer && o.Types.Has(lab.TypeA):
+			add(o.Name)
+		case o.Types.Has(lab.TypeCNAME) && i%2 == 0:
+			add(append(append([]byte(nil), o.Name[:1+o.Name[0]]...), 0))
+		case o.Types.Has(lab.TypeCNAME):
+			add(append(append([]byte(nil), o.Name[:1+o.Name[0]]...), "\x0acloudfront\x03net\x00"...))
+		}
+	}
+	r.rnd.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	for _, name := range names {
+		list = append(list, concrete{name, lab.TypeA, how{}}, concrete{name, lab.TypeAAAA, how{}})
+	}
+	return list
+}
+
 // meant are the names that a survey's name stands for.
 func (r *Run) meant(text string) (names [][]byte) {
 	switch text {
@@ -77,6 +104,11 @@ func (r *Run) meant(text string) (names [][]byte) {
 		return r.purpose(lab.PurposeMail, 2)
 	case "{hit}":
 		return r.popular(7)
+	case "{reverse}":
+		if r.o.Reverse == nil {
+			return nil
+		}
+		return [][]byte{r.o.Reverse.Apex}
 	case "{random}.com.":
 		text = randomLabel(r.rnd, alphanum, 20, 20, true) + ".com."
 	}
@@ -130,7 +162,7 @@ func (s *surveying) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
 	q := &s.list[s.at]
 	s.at++
 	q.how.lane, now = s.r.source(now, s.s.Rest)
-	done, _ := s.r.ask(now, q.name, q.qtype, q.how, out)
+	done, _ := s.r.ask(s.r.slack(now, s.s), q.name, q.qtype, q.how, out)
 	return done + s.r.pause(s.s), true
 }
 

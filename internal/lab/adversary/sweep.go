@@ -135,7 +135,7 @@ func (w *sweeping) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
 	w.next++
 	a[2], a[3] = a[2]+byte(offset>>8), byte(offset)
 	lane, now := w.r.source(now, w.s.Rest)
-	done, _ := w.r.ask(now, v.PTR(netip.AddrFrom4(a)), lab.TypePTR, how{lane: lane}, out)
+	done, _ := w.r.ask(w.r.slack(now, w.s), v.PTR(netip.AddrFrom4(a)), lab.TypePTR, how{lane: lane}, out)
 	return done + w.r.pause(w.s), true
 }
 

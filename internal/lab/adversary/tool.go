@@ -21,6 +21,7 @@ type Tool struct {
 	Knows  Knowledge // where its list comes from, unless Options says otherwise
 	Words  int       // length of its own list
 	Sorted bool      // the list is in alphabetical order
+	Poor   bool      // the list was gathered, not chosen: few of the labels that others have
 	Stages []Stage
 	Needs  Needs
 }
@@ -87,6 +88,7 @@ const (
 	DoSweep             // all addresses of Options.Reverse
 	DoTree              // the ip6.arpa tree, pruned where nothing is
 	DoHits              // the names of the list that existed, once more
+	DoTargets           // after a transfer that succeeded: the hosts that its records name
 	DoPoison            // Days of questions that make missing names look ordinary
 )
 
@@ -110,6 +112,7 @@ type Stage struct {
 	First     int      // of the list, leave out so many: see PerSource
 	Pause     int64    // nanoseconds after each question, drawn between half and one and a half of it
 	Exact     bool     // the pause is not drawn
+	Slack     int64    // nanoseconds that a worker is held up before each question, on average
 	Cover     Cover
 	Rest      Rest
 	Hide      Hide
@@ -121,12 +124,13 @@ type Stage struct {
 type Question struct {
 	// Name is relative to the zone ("" is its apex), or absolute with trailing dot.
 	// "{ns}" and "{mx}" stand for each name server and mail exchanger in the zone,
-	// "{hit}" for some names that exist.
+	// "{hit}" for some names that exist, "{reverse}" for the reverse zone.
 	Name   string
 	Type   uint16
 	Class  uint16 // 0 means IN
 	Each   bool   // asked of each server
 	Stream bool   // over TCP
+	NoRD   bool
 	Flags  picket.QueryFlags
 	Opcode uint8
 }

@@ -48,7 +48,7 @@ func dnsrecon() []Tool {
 		both("{mx}"), both(""),
 		[]Question{{Type: lab.TypeSPF}, {Type: lab.TypeTXT}, {Name: "_dmarc", Type: lab.TypeTXT}, {Name: "_domainkey", Type: lab.TypeTXT},
 			{Name: "_dmarc._domainkey", Type: lab.TypeTXT}})
-	srv := Stage{Do: DoService, Count: 64, Workers: 10, Questions: []Question{ // misspelled by the tool
+	srv := Stage{Do: DoService, Count: 64, Workers: 10, Slack: 3 * millisecond, Questions: []Question{ // misspelled by the tool
 		{Name: "_imap.tcp"}, {Name: "_kerberos.tcp.dc._msdcs"}, {Name: "_pgprevokations._tcp"}, {Name: "_PKIXREP._tcp"}}}
 	return []Tool{
 		{Name: "dnsrecon std", Technique: "record-survey", Habits: stub,
@@ -56,10 +56,10 @@ func dnsrecon() []Tool {
 			Stages: []Stage{honest, probe, survey(std...), srv}},
 		{Name: "dnsrecon brt", Technique: "brute-force", Habits: stub, Words: 1910, Sorted: true,
 			Says:   "a sorted list, A and AAAA for each word, several threads",
-			Stages: []Stage{honest, probe, {Do: DoList, Types: addresses, Workers: 8}}},
+			Stages: []Stage{honest, probe, {Do: DoList, Types: addresses, Workers: 5, Slack: 3 * millisecond / 2}}},
 		{Name: "dnsrecon axfr", Technique: "zone-transfer", Habits: stub, Needs: Needs{Direct: true},
-			Says:   "finds the servers, then asks each for the zone",
-			Stages: []Stage{honest, survey(servers...), survey(Question{Type: lab.TypeAXFR, Each: true})}},
+			Says:   "finds the servers, asks each for the zone, then resolves what its records name",
+			Stages: []Stage{honest, survey(servers...), survey(Question{Type: lab.TypeAXFR, Each: true}), {Do: DoTargets}}},
 		{Name: "dnsrecon walk", Technique: "nsec-walk", Habits: Habits{RD: true, DO: true, EDNSSize: 4096, Server: 1}, Needs: Needs{Signing: lab.NSEC},
 			Says:   "walks the NSEC chain by 0.NAME and NAME-",
 			Stages: []Stage{survey(servers...), {Do: DoWalk, Forms: []Form{FormChildH, FormDash}}}},
@@ -69,7 +69,7 @@ func dnsrecon() []Tool {
 // listTools are the tools that go through a list from one host.
 func listTools() []Tool {
 	return []Tool{
-		{Name: "dnsenum", Technique: "brute-force", Habits: stub, Words: 1480, Sorted: true,
+		{Name: "dnsenum", Technique: "brute-force", Habits: stub, Words: 1480, Sorted: true, Poor: true,
 			Says: "host, servers and mail exchangers, a transfer from each server, a sorted list, the range's reverse names",
 			Stages: []Stage{survey(Question{Type: lab.TypeA}), {Do: DoProbe, Probe: Probe{Alphabet: letters, Min: 12, Max: 12}},
 				survey(slices.Concat([]Question{{Type: lab.TypeNS}, {Type: lab.TypeMX}}, both("{ns}"), []Question{{Type: lab.TypeAXFR, Each: true}, {Name: "*", Type: lab.TypeA}})...),

@@ -32,7 +32,8 @@ func surveys() []Tool {
 		}
 		return list
 	}
-	transfers := survey(Question{Type: lab.TypeNS}, Question{Type: lab.TypeSOA})
+	start := 22 * millisecond // of the process
+	transfers := Stage{Do: DoAsk, Questions: []Question{{Type: lab.TypeNS}, {Type: lab.TypeSOA}}, Pause: start, Exact: true}
 	return []Tool{
 		{Name: "dig any", Technique: "record-survey", Habits: dig, Says: "popular names for ANY over TCP and UDP, then the apex for all types, one a second",
 			Stages: []Stage{second(anys...), second(apex...)}},
@@ -41,8 +42,9 @@ func surveys() []Tool {
 			Says: "each server for its version in class CH, one a second, then an odd opcode and odd options", Stages: []Stage{second(each(chaos)...),
 				{Do: DoAsk, Questions: each(quick), Pause: 20 * millisecond}}},
 		{Name: "dig axfr", Technique: "zone-transfer", Habits: dig, Needs: Needs{Direct: true},
-			Says:   "NS and SOA, then a transfer from each server, two seconds apart",
-			Stages: []Stage{transfers, {Do: DoAsk, Pause: 2000 * millisecond, Exact: true, Questions: []Question{{Type: lab.TypeAXFR, Each: true}, {Type: lab.TypeIXFR, Stream: true}}}}},
+			Says: "NS and SOA, then a transfer from each server, two seconds apart",
+			Stages: []Stage{transfers, {Do: DoAsk, Pause: 2000 * millisecond, Exact: true, Questions: []Question{{Type: lab.TypeAXFR, Each: true, NoRD: true}}},
+				{Do: DoAsk, Pause: start, Exact: true, Questions: []Question{{Type: lab.TypeIXFR, Stream: true, NoRD: true}, {Name: "{reverse}", Type: lab.TypeAXFR, NoRD: true}}}}},
 		{Name: "dnswalk", Technique: "zone-transfer", Habits: Habits{RD: true}, Needs: Needs{Direct: true},
 			Says:   "SOA, NS, then a transfer from each server",
 			Stages: []Stage{survey(slices.Concat([]Question{{Type: lab.TypeSOA}, {Type: lab.TypeNS}}, both("{ns}")[:1], []Question{{Type: lab.TypeAXFR, Each: true}})...)}},
@@ -54,7 +56,7 @@ func surveys() []Tool {
 func sweeps() []Tool {
 	return []Tool{
 		{Name: "fierce --range", Technique: "reverse-sweep", Habits: stub, Needs: Needs{Reverse: true},
-			Says: "all addresses of a range, four in flight", Stages: []Stage{{Do: DoSweep, Workers: 4}}},
+			Says: "all addresses of a range, four in flight", Stages: []Stage{{Do: DoSweep, Workers: 4, Slack: 3 * millisecond / 2}}},
 		{Name: "dnsrecon rvl", Technique: "reverse-sweep", Habits: stub, Needs: Needs{Reverse: true},
 			Says: "all addresses of a range, ten in flight", Stages: []Stage{{Do: DoSweep, Workers: 10}}},
 		{Name: "nmap ip6-arpa", Technique: "reverse-sweep", Habits: stub, Needs: Needs{Reverse: true, Six: true},

@@ -133,6 +133,10 @@ type hashing struct {
 
 type interval struct{ owner, next [sha1.Size]byte }
 
+// mostCandidates is how many names are hashed before the adversary takes it that what
+// is left is not worth it.
+const mostCandidates = 1 << 17
+
 // mostHashes bounds what is collected: an adversary has enough then.
 const mostHashes = 20_000
 
@@ -164,7 +168,7 @@ func (h *hashing) candidate() []byte {
 	if h.complete || h.asked >= mostHashes || h.s.Count > 0 && h.asked >= h.s.Count {
 		return nil
 	}
-	for range 1 << 20 {
+	for range mostCandidates {
 		var name []byte
 		if h.s.Probe.Alphabet != "" {
 			name = h.r.name(h.s.Probe.label(h.r.rnd, 0))

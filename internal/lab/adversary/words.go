@@ -146,19 +146,33 @@ func invented(r *rand.Rand) string {
 	return string(b)
 }
 
-// commonShare is the chance that a list has one of the labels that most lists have.
-const commonShare = 0.95
+// commonShare is the chance that a list has one of the labels that most lists
+// have: long ones nearly all, short ones and those that were gathered fewer.
+func commonShare(n int, poor bool) float64 {
+	switch {
+	case poor:
+		return 0.3
+	case n < 500:
+		return 0.35
+	}
+	return 0.95
+}
 
 // List draws a list of n words as one tool would have it: with all core labels,
-// nearly all common ones, and of the rest the more common ones more often.
-func (v *Vocabulary) List(n int, r *rand.Rand) []string {
+// nearly all common ones unless it is poor, and of the rest the more common ones more
+// often.
+func (v *Vocabulary) List(n int, poor bool, r *rand.Rand) []string {
 	list := slices.Clone(v.words[:min(v.core, n)])
+	common := commonShare(n, poor)
 	for _, w := range v.words[v.core:v.common] {
-		if len(list) < n && r.Float64() < commonShare {
+		if len(list) < n && r.Float64() < common {
 			list = append(list, w)
 		}
 	}
 	rest := v.words[v.common:]
+	if poor {
+		rest = rest[len(strings.Fields(serviceWords))/2:]
+	}
 	pool := min(max(2*n, 2000), len(rest)) // how rare the rarest are
 	for i := 0; i < pool && len(list) < n; i++ {
 		if need, left := float64(n-len(list)), float64(pool-i); r.Float64() < need/left*(1.25-0.5*float64(i)/float64(pool)) {
