@@ -92,8 +92,8 @@ var internalImports = map[string][]string{
 	"internal/lab/wire":         {"internal/lab"},
 	"internal/lab/adversary":    {"internal/lab"},
 	"internal/lab/rules":        {"internal/lab"},
-	"internal/lab/judge":        {"internal/lab", "internal/lab/rules"},
-	"internal/lab/report":       {"internal/lab", "internal/lab/judge"},
+	"internal/lab/judge":        {"internal/lab", "internal/lab/organisation", "internal/lab/background", "internal/lab/adversary", "internal/lab/rules"},
+	"internal/lab/report":       {"internal/lab", "internal/lab/judge", "internal/lab/rules"},
 
 	"internal/input/query":    {"internal/input/decode"},
 	"internal/input/record":   {"internal/input/decode", "internal/masterfile"},

@@ -20,8 +20,8 @@ import (
 )
 
 func labCommand(std streams) *cobra.Command {
-	cmd := &cobra.Command{Use: "lab", Short: "Make traffic for tests, benchmarks and demonstrations"}
-	cmd.AddCommand(labCaptureCommand(std), labReplayCommand(std))
+	cmd := &cobra.Command{Use: "lab", Short: "Make traffic whose truth is known, and measure how well reconnaissance is found in it"}
+	cmd.AddCommand(labCaptureCommand(std), labReplayCommand(std), labJudgeCommand(std))
 	return cmd
 }
 

@@ -28,14 +28,15 @@ type Cell struct {
 	Rate  string
 }
 
-// Actor is an adversary in a run.
+// Actor is an adversary in a run who knows the truth about it; it is asked when the
+// run is over.
 type Actor interface {
 	lab.Stream
-	// Known is how many different names of its list it had asked for, and how many
-	// of those exist, by a time; it is asked after the run.
-	Known(t int64) (asked, exist int)
-	// Length is how many different names its list has.
-	Length() int
+	// ListLength is how many names its list has, 0 without one; Asked how many different
+	// names it had asked by a time, and Disclosed how many existing ones it had learned.
+	ListLength() int
+	Asked(at int64) int
+	Disclosed(at int64) int
 }
 
 // Experiment is one run.
@@ -46,12 +47,13 @@ type Experiment struct {
 	World      *lab.World
 	Background lab.Stream // endless; nil for none
 	Actor      lab.Stream // the adversary, the storm or the flood; nil for background alone
-	Sources    []netip.Addr
 	// Retired says that the zone's past is known to the judged system.
 	Retired bool
+	// Reverse are zones that the organisation has beside the world's.
+	Reverse []*lab.Zone
 	Own     []netip.Prefix // listed scanners
-	// Lead is how long the background runs before the actor begins, Tail how long after
-	// it ends. Limit ends runs that take longer, with what was asked until then.
+	// Tail is how long the background goes on after the actor has ended. Limit ends runs
+	// that take longer, with what was asked until then.
 	Tail, Limit time.Duration
 }
 
@@ -139,7 +141,7 @@ func Run(e *Experiment, make Subjects, signatures []bool, list []rules.Rule) ([]
 // trial is a run in progress.
 type trial struct {
 	e        *Experiment
-	sources  map[netip.Addr]bool
+	sources  map[netip.Addr]bool // that the actor has asked from
 	subjects []*subject
 	rules    []watched
 	begin    int64
@@ -167,11 +169,7 @@ func (s *subject) Finding(f *picket.Finding, _ bool) error {
 }
 
 func newTrial(e *Experiment) *trial {
-	t := &trial{e: e, sources: map[netip.Addr]bool{}}
-	for _, a := range e.Sources {
-		t.sources[a] = true
-	}
-	return t
+	return &trial{e: e, sources: map[netip.Addr]bool{}}
 }
 
 func (t *trial) addSubject(make Subjects, without bool) error {
@@ -209,6 +207,7 @@ func (t *trial) play() error {
 		}
 		if mine {
 			t.arrivals = append(t.arrivals, q.Time)
+			t.sources[q.Client] = true
 		}
 		if err := t.feed(q, mine); err != nil {
 			return err
@@ -327,13 +326,18 @@ func (t *trial) credit(o *Outcome, at int64) {
 	o.AtQuery = max(t.since(at), 1)
 	o.Delay = time.Duration(at - t.arrivals[0])
 	if a, ok := t.e.Actor.(Actor); ok {
-		asked, exist := a.Known(at)
-		_, all := a.Known(t.end)
-		if n := a.Length(); n > 0 {
-			o.ListShare = float64(asked) / float64(n)
+		n := a.ListLength()
+		if n == 0 {
+			n = a.Asked(t.end)
 		}
-		if all > 0 {
-			o.NamesShare = float64(exist) / float64(all)
-		}
+		o.ListShare = min(ratio(a.Asked(at), n), 1)
+		o.NamesShare = ratio(a.Disclosed(at), a.Disclosed(t.end))
 	}
+}
+
+func ratio(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
 }

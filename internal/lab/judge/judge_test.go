@@ -73,7 +73,7 @@ func (r *raiser) Finish() error { return nil }
 func TestRun(t *testing.T) {
 	begin := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC).UnixNano()
 	src := func(p string) picket.Source { return picket.Source{Prefix: p} }
-	e := &judge.Experiment{Cell: judge.Cell{Class: "brute-force"}, Label: judge.Recon, World: &lab.World{Begin: begin}, Sources: []netip.Addr{netip.MustParseAddr("192.0.2.7")},
+	e := &judge.Experiment{Cell: judge.Cell{Class: "brute-force"}, Label: judge.Recon, World: &lab.World{Begin: begin},
 		Background: scripted(begin, 1000, "192.0.2.1", "www%d.corp.example", 0), Actor: scripted(begin+10*lab.Second+1, 100, "192.0.2.7", "n%d.corp.example", picket.RcodeNXDomain), Tail: time.Minute}
 	// Queries 1 to 11 are the background's; from then on they alternate, the actor's are the even ones.
 	subject := &raiser{at: map[int]picket.Finding{
@@ -125,7 +125,7 @@ func TestAtEqualAlarms(t *testing.T) {
 		threshold float64
 		found     judge.Share
 	}{{90, judge.Share{K: 1, N: 3}}, {70, judge.Share{K: 2, N: 3}}, {40, judge.Share{K: 2, N: 3}}, {5, judge.Share{K: 3, N: 3}}} {
-		if threshold, found := tally.AtEqualAlarms("r", alarms, nil); threshold != want.threshold || found != want.found {
+		if threshold, found := tally.AtEqualAlarms("r", alarms, 2, nil); threshold != want.threshold || found != want.found {
 			t.Errorf("%d alarms: threshold %v, found %v, want %+v", alarms, threshold, found, want)
 		}
 	}

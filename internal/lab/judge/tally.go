@@ -12,7 +12,6 @@ type Tally struct {
 	mu       sync.Mutex
 	outcomes []Outcome
 	scores   map[string][]float64 // of each rule, on benign traffic: the highest
-	benign   float64              // queries that the scores are of
 }
 
 // mostScores bounds how many of a rule's scores are kept, the highest ones.
@@ -27,9 +26,6 @@ func (t *Tally) Add(list []Outcome) {
 		if o.Label == Benign {
 			if t.scores == nil {
 				t.scores = map[string][]float64{}
-			}
-			if i == 0 {
-				t.benign += float64(o.Queries)
 			}
 			t.scores[o.Judged] = append(t.scores[o.Judged], o.ScoresElsewhere...)
 			if o.Noticed {
@@ -149,12 +145,14 @@ func (s *Summary) PerZoneDay() (rate, bound float64) {
 }
 
 // AtEqualAlarms returns the threshold at which a rule would have raised so many
-// alarms on the benign runs, and the share of recon runs that it finds there.
-func (t *Tally) AtEqualAlarms(rule string, alarms int, where func(*Outcome) bool) (threshold float64, found Share) {
+// alarms on the benign runs, and the share of recon runs that it finds there. It is
+// not below least, since lower scores were not kept.
+func (t *Tally) AtEqualAlarms(rule string, alarms int, least float64, where func(*Outcome) bool) (threshold float64, found Share) {
 	scores := slices.Clone(t.scores[rule])
 	slices.SortFunc(scores, func(a, b float64) int { return cmp.Compare(b, a) })
+	threshold = least
 	if alarms < len(scores) {
-		threshold = scores[alarms]
+		threshold = max(least, scores[alarms])
 	}
 	for i := range t.outcomes {
 		o := &t.outcomes[i]

@@ -19,6 +19,10 @@ type watched struct {
 // keptScores bounds how many scores of others are kept of a run.
 const keptScores = 1 << 16
 
+// LeastKept is the score from which on those of others are kept: lower ones say
+// nothing about where a rule begins to be wrong.
+func LeastKept(r rules.Rule) float64 { return r.Threshold / 8 }
+
 // observe gives a query to the rule. On an address that the actor shares with
 // others everything from the actor's first query on counts for the actor: in favour
 // of the rule.
@@ -27,15 +31,14 @@ func (w *watched) observe(t *trial, q *picket.Query, mine bool) {
 	if score <= 0 {
 		return
 	}
-	if mine || t.sources[q.Client] && len(t.arrivals) > 0 {
+	if mine || t.sources[q.Client] {
 		w.top = max(w.top, score)
 		if score > w.rule.Threshold && w.foundAt == 0 {
 			w.foundAt = q.Time
 		}
 		return
 	}
-	// Low scores are of no use: only what is near the threshold or above decides.
-	if score > w.rule.Threshold/8 && score > w.best[key] && (len(w.best) < keptScores || w.best[key] > 0) {
+	if score > LeastKept(w.rule) && score > w.best[key] && (len(w.best) < keptScores || w.best[key] > 0) {
 		w.best[key] = score
 	}
 }

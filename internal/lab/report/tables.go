@@ -63,6 +63,9 @@ func recon(block string) func(*judge.Outcome) bool {
 
 // overall is one row for each judged system over all recon runs.
 func overall(p *page, t *judge.Tally) {
+	if s := t.Sum(judge.PicketBehavior, recon("")); s.Found.N == 0 {
+		return
+	}
 	p.line("## Reconnaissance found, all runs\n")
 	var rows [][]string
 	for _, name := range t.Judged() {
@@ -99,7 +102,9 @@ func costs(s *judge.Summary) []string {
 
 // alarms is false alarms on benign traffic.
 func alarms(p *page, t *judge.Tally) {
-	benign := func(o *judge.Outcome) bool { return o.Label == judge.Benign && o.Cell.Block == "benign" }
+	benign := func(o *judge.Outcome) bool {
+		return o.Label == judge.Benign && (o.Cell.Block == judge.BlockBenign || o.Cell.Block == judge.BlockBulk)
+	}
 	var rows [][]string
 	for _, name := range t.Judged() {
 		s := t.Sum(name, benign)
@@ -135,19 +140,19 @@ func kinds(n map[string]int) string {
 
 // equal compares with the rules at as many false alarms as Picket had.
 func equal(p *page, t *judge.Tally) {
-	benign := func(o *judge.Outcome) bool { return o.Label == judge.Benign }
+	benign := func(o *judge.Outcome) bool { return o.Label == judge.Benign && o.Cell.Block != judge.BlockBulk }
 	mine := t.Sum(judge.PicketBehavior, benign)
-	if mine.Runs == 0 {
+	found := t.Sum(judge.PicketBehavior, recon(""))
+	if mine.Runs == 0 || found.Found.N == 0 {
 		return
 	}
-	found := t.Sum(judge.PicketBehavior, recon(""))
 	rows := [][]string{{judge.PicketBehavior, "–", "–", interval(found.Found), interval(found.Found)}}
 	for _, name := range t.Judged() {
 		r, is := rule(name)
 		if !is {
 			continue
 		}
-		threshold, at := t.AtEqualAlarms(name, mine.False, recon(""))
+		threshold, at := t.AtEqualAlarms(name, mine.False, judge.LeastKept(r), recon(""))
 		published := t.Sum(name, recon(""))
 		rows = append(rows, []string{name, fmt.Sprintf("%.4g", r.Threshold), fmt.Sprintf("%.4g", threshold), interval(published.Found), interval(at)})
 	}
@@ -220,6 +225,9 @@ func misses(p *page, t *judge.Tally) {
 			what := fmt.Sprintf("%s: %s, %s, %s, %s, %s", o.Cell.Class, o.Cell.Tool, o.Cell.Path, o.Cell.Zone, o.Cell.List, o.Cell.Rate)
 			n[what]++
 		}
+	}
+	if s := t.Sum(judge.PicketBehavior, recon("")); s.Found.N == 0 {
+		return
 	}
 	p.line("## Not found\n")
 	if len(n) == 0 {
