@@ -3,6 +3,7 @@ package organisation
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/picket-dns/picket/internal/dnsname"
@@ -105,7 +106,7 @@ func (b *builder) sibling(like *lab.Owner) {
 }
 
 // replaced writes labels with the part before the first hyphen of one label, or a
-// whole label, replaced by the name of something that is gone.
+// whole label, replaced by the name of something that is gone: a place by a place.
 func (b *builder) replaced(labels string) {
 	gone := pick(b.r, b.style.gone)
 	parts := bytes.Split([]byte(labels), []byte{'.'})
@@ -120,9 +121,14 @@ func (b *builder) replaced(labels string) {
 		b.say(labels, ".", gone)
 		return
 	}
-	if at := bytes.IndexByte(parts[i], '-'); at > 0 {
-		gone += string(parts[i][at:])
+	at := bytes.IndexByte(parts[i], '-')
+	if at < 0 {
+		at = len(parts[i])
 	}
-	parts[i] = []byte(gone)
+	head, tail := parts[i][:at], parts[i][at:]
+	if slices.Contains(b.style.places, string(head)) {
+		gone = pick(b.r, b.style.left)
+	}
+	parts[i] = append([]byte(gone), tail...)
 	b.text = append(b.text, bytes.Join(parts, []byte{'.'})...)
 }

@@ -48,6 +48,7 @@ type style struct {
 	products     []string
 	gone         []string // products and brands that it once had
 	places       []string
+	left         []string // places that it has left
 	environments []string
 	flat         float64 // share of names in one label: pay-api-uat2 rather than api.pay.uat2
 	digits       int     // of numbers on servers
@@ -63,12 +64,13 @@ func newStyle(r *rand.Rand, o *Options) (s style, err error) {
 			return s, fmt.Errorf("industry %q: want one of %v", o.Industry, Industries())
 		}
 	}
-	s.products = shuffled(r, industries[i].products)
-	s.places = shuffled(r, cities)
-	// The larger, the more products and places; past the known ones they have made-up names.
-	s.products = words(r, s.products, min(max(o.Names/60, 6), 5000))
-	s.places = words(r, s.places, min(max(o.Names/200, 3), 400))
-	s.gone = words(r, nil, max(len(s.products)/3, 3))
+	// The larger, the more products and places; past the known ones they have made-up
+	// names. What it does not have of the known ones it may have had once.
+	known, towns := shuffled(r, industries[i].products), shuffled(r, cities)
+	s.products = words(r, known, min(max(o.Names/60, 6), 5000))
+	s.places = words(r, towns, min(max(o.Names/200, 3), 400))
+	s.gone = slices.Concat(known[min(len(s.products), len(known)):], words(r, nil, 2+len(s.products)/3))
+	s.left = slices.Concat(towns[min(len(s.places), len(towns)):], words(r, nil, 1+len(s.places)/10))
 	for _, e := range environments {
 		if r.IntN(3) > 0 {
 			s.environments = append(s.environments, pick(r, e))

@@ -36,11 +36,13 @@ const (
 
 // messages makes the DNS messages of transactions.
 type messages struct {
-	zones   []*lab.Zone
 	id      uint16
 	scratch [4096]byte
 	name    []byte // as it is written in the question
 	counts  [4]uint16
+	key     []byte
+	list    [][]byte
+	packed  map[string][][]byte // see records
 }
 
 // next begins a transaction.
@@ -105,7 +107,7 @@ func (m *messages) query(dst []byte, q *picket.Query) []byte {
 	dst = m.start(dst, q, bits)
 	if q.Type == lab.TypeIXFR { // the version that the client has (RFC 1995 §3)
 		m.counts[2]++
-		dst = m.pack(append(dst, 0xc0, headerLen), lab.Records(nil, q.Name, lab.TypeSOA, 0)[0])
+		dst = append(append(dst, 0xc0, headerLen), m.records(nil, q.Name, lab.TypeSOA, 0)[0]...)
 	}
 	if hasOPT(q) {
 		m.counts[3]++
@@ -242,10 +244,10 @@ func (m *messages) answers(dst []byte, q *picket.Query, z *lab.Zone, at, left in
 			dst = m.denial(dst, q, z, &q.Response.Denials[i])
 		}
 	}
-	records := m.records(q, z)
+	records := m.about(q, z)
 	for left > 0 && len(dst)-at < maxMessage {
 		i := total - left
-		name, rr := m.answer(q, z, records, i, left == 1)
+		name, record := m.answer(q, z, records, i, left == 1)
 		switch {
 		case i == 0 && q.Response.Owner != nil:
 			dst = append(dst, q.Response.Owner...)
@@ -254,7 +256,7 @@ func (m *messages) answers(dst []byte, q *picket.Query, z *lab.Zone, at, left in
 		default:
 			dst = m.owner(dst, name)
 		}
-		dst = m.pack(dst, rr)
+		dst = append(dst, record...)
 		m.counts[1]++
 		left--
 	}
@@ -263,23 +265,23 @@ func (m *messages) answers(dst []byte, q *picket.Query, z *lab.Zone, at, left in
 
 // answer is one record of the answer section, and its owner when that is not what
 // the question was about.
-func (m *messages) answer(q *picket.Query, z *lab.Zone, records []dns.RR, i int, last bool) (name []byte, rr dns.RR) {
+func (m *messages) answer(q *picket.Query, z *lab.Zone, records [][]byte, i int, last bool) (name, record []byte) {
 	transfer := q.Type == lab.TypeAXFR || q.Type == lab.TypeIXFR
 	switch {
 	case transfer && (i == 0 || last):
-		return nil, lab.Records(z, q.Name, lab.TypeSOA, 3600)[0]
+		return nil, m.records(z, q.Name, lab.TypeSOA, 3600)[0]
 	case transfer && z != nil:
 		o := &z.Owners[(i-1)%len(z.Owners)]
 		t := uint16(lab.TypeA)
 		if o.Types.Has(lab.TypeCNAME) {
 			t = lab.TypeCNAME
 		}
-		return o.Name, lab.Records(z, o.Name, t, o.TTL)[0]
+		return o.Name, m.records(z, o.Name, t, o.TTL)[0]
 	case !transfer && i < len(records):
 		return nil, records[i]
 	}
 	// Another record than the others, of which nothing is known.
-	return nil, lab.Records(nil, append([]byte{2, 'a' + byte(i/26%26), 'a' + byte(i%26)}, dnsname.Parent(q.Name)...), other(q.Type), 300)[0]
+	return nil, m.records(nil, append([]byte{2, 'a' + byte(i/26%26), 'a' + byte(i%26)}, dnsname.Parent(q.Name)...), other(q.Type), 300)[0]
 }
 
 // other is the type of a record that stands for one that nothing is known of.
@@ -290,24 +292,45 @@ func other(qtype uint16) uint16 {
 	return qtype
 }
 
-// records are those that a zone has for a question.
-func (m *messages) records(q *picket.Query, z *lab.Zone) []dns.RR {
+// about are the records that a zone has for a question. They hold until the next call.
+func (m *messages) about(q *picket.Query, z *lab.Zone) [][]byte {
+	m.list = m.list[:0]
 	if q.Class != 1 { // what servers say about themselves
-		return []dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: ".", Rrtype: lab.TypeTXT, Class: q.Class}, Txt: []string{"unknown"}}}
+		m.list = append(m.list, m.pack(&dns.TXT{Hdr: dns.RR_Header{Rrtype: lab.TypeTXT, Class: q.Class}, Txt: []string{"unknown"}}))
+		return m.list
 	}
 	o := owner(z, q.Name)
 	if o == nil {
-		return lab.Records(z, q.Name, other(q.Type), 300)
+		return append(m.list, m.records(z, q.Name, other(q.Type), 300)...)
 	}
-	var list []dns.RR
 	o.Types.Each(func(t uint16) {
 		if t == q.Type || t == lab.TypeCNAME || q.Type == lab.TypeANY {
-			list = append(list, lab.Records(z, o.Name, t, o.TTL)...)
+			m.list = append(m.list, m.records(z, o.Name, t, o.TTL)...)
 		}
 	})
-	if q.Response.Answers == 1 && len(list) > 1 {
-		return list[:1]
+	return m.list
+}
+
+// records are lab.Records in wire form without their owners. Those of the names
+// that were asked for last are kept.
+func (m *messages) records(z *lab.Zone, name []byte, t uint16, ttl uint32) [][]byte {
+	const most = 1 << 14
+	known := byte(0)
+	if z != nil {
+		known = 1
 	}
+	m.key = append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(append(m.key[:0], known), t), ttl), name...)
+	if list, ok := m.packed[string(m.key)]; ok {
+		return list
+	}
+	var list [][]byte
+	for _, rr := range lab.Records(z, name, t, ttl) {
+		list = append(list, m.pack(rr))
+	}
+	if m.packed == nil || len(m.packed) >= most {
+		m.packed = make(map[string][][]byte)
+	}
+	m.packed[string(m.key)] = list
 	return list
 }
 
@@ -330,16 +353,14 @@ func owner(z *lab.Zone, name []byte) *lab.Owner {
 	return nil
 }
 
-// pack appends type, class, TTL and data of a record, whose owner has been written.
-func (m *messages) pack(dst []byte, rr dns.RR) []byte {
-	name := rr.Header().Name
+// pack returns type, class, TTL and data of a record.
+func (m *messages) pack(rr dns.RR) []byte {
 	rr.Header().Name = "."
 	end, err := dns.PackRR(rr, m.scratch[:], 0, nil, false)
-	rr.Header().Name = name
-	if err != nil { // names that do not fit into a message do not come out of zones
-		return append(dst, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 1)
+	if err != nil { // of names that have no room for a label more
+		return []byte{0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 1}
 	}
-	return append(dst, m.scratch[1:end]...)
+	return slices.Clone(m.scratch[1:end])
 }
 
 // authority appends the authority section: SOA or NS, and denials.
@@ -349,9 +370,9 @@ func (m *messages) authority(dst []byte, q *picket.Query, z *lab.Zone) []byte {
 		if q.Response.HasSOA {
 			t = lab.TypeSOA
 		}
-		for _, rr := range lab.Records(z, a, t, 300) {
+		for _, record := range m.records(z, a, t, 300) {
 			m.counts[2]++
-			dst = m.pack(m.owner(dst, a), rr)
+			dst = append(m.owner(dst, a), record...)
 		}
 	}
 	if q.Response.Answers > 0 && (q.Type == lab.TypeNSEC || q.Type == lab.TypeNSEC3) {

@@ -10,10 +10,10 @@ package wire
 
 import (
 	"bufio"
-	"container/heap"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/lab"
@@ -67,9 +67,9 @@ const early = 400_000
 // writer puts frames in the order of time and writes them.
 type writer struct {
 	out     *bufio.Writer
-	pending frameHeap
+	pending []frame // in order, from head on
+	head    int
 	free    [][]byte
-	seq     uint64
 	n       Written
 	opt     Options
 	msgs    messages
@@ -79,33 +79,14 @@ type writer struct {
 // frame is what is to be written at a time.
 type frame struct {
 	at   int64
-	seq  uint64
 	data []byte
-}
-
-type frameHeap []frame
-
-func (h frameHeap) Len() int { return len(h) }
-func (h frameHeap) Less(i, j int) bool {
-	if h[i].at != h[j].at {
-		return h[i].at < h[j].at
-	}
-	return h[i].seq < h[j].seq
-}
-func (h frameHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *frameHeap) Push(x any)   { *h = append(*h, x.(frame)) }
-func (h *frameHeap) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
 }
 
 func newWriter(w io.Writer, o Options) *writer {
 	if o.Delay <= 0 {
 		o.Delay = 300_000
 	}
-	return &writer{out: bufio.NewWriterSize(w, 1<<18), opt: o, msgs: messages{zones: o.Zones}}
+	return &writer{out: bufio.NewWriterSize(w, 1<<18), opt: o}
 }
 
 // buffer is an empty one for a frame.
@@ -118,21 +99,28 @@ func (w *writer) buffer() []byte {
 	return make([]byte, 0, 512)
 }
 
-// add has a frame written when its time has come.
+// add has a frame written when its time has come, after those of the same time.
 func (w *writer) add(at int64, data []byte) {
-	w.seq++
-	heap.Push(&w.pending, frame{at, w.seq, data})
+	i := len(w.pending)
+	for i > w.head && w.pending[i-1].at > at {
+		i--
+	}
+	w.pending = slices.Insert(w.pending, i, frame{at, data})
 }
 
 // release writes all frames before a time.
 func (w *writer) release(before int64) error {
-	for len(w.pending) > 0 && w.pending[0].at < before {
-		f := heap.Pop(&w.pending).(frame)
+	for ; w.head < len(w.pending) && w.pending[w.head].at < before; w.head++ {
+		f := w.pending[w.head]
 		if err := w.frame(w.out, f.at, f.data); err != nil {
 			return err
 		}
 		w.n.Frames++
 		w.free = append(w.free, f.data)
+	}
+	if w.head > len(w.pending)/2 {
+		w.pending = w.pending[:copy(w.pending, w.pending[w.head:])]
+		w.head = 0
 	}
 	return nil
 }
