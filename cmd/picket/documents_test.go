@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/duckdb"
 )
@@ -283,4 +285,52 @@ func TestExportsByDate(t *testing.T) {
 	lives, changes = documentHistory(t, store, "push")
 	wantLines(t, "lives by push", lives, []string{"mail.example.org. A 192.0.2.3 org", "www.example.org. A 192.0.2.1 org gone", "www.example.org. A 192.0.2.2 org gone", "www.example.org. A 192.0.2.9 org"})
 	wantLines(t, "changes by push", changes, []string{`www.example.org. A ["192.0.2.1" "192.0.2.2"] > ["192.0.2.9"]`})
+}
+
+// TestKafkaDocumentDeleted: a message without a value ends the document of its key, and no other.
+func TestKafkaDocumentDeleted(t *testing.T) {
+	d := newChild(t, "")
+	text, err := os.ReadFile(d.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = fmt.Appendf(text, "inputs:\n  - {name: topic, format: zone-file, %s}\n", yamlKafka(t, d.dir))
+	if err := os.WriteFile(d.config(), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	brokers, err := os.ReadFile(d.path("brokers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(string(brokers), ",")...), kgo.DefaultProduceTopic("dns"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	for _, r := range []*kgo.Record{
+		{Key: []byte("org"), Value: []byte(zoneOf(1, "a A 192.0.2.1")), Timestamp: at},
+		{Key: []byte("net"), Value: []byte(strings.ReplaceAll(zoneOf(1, "b A 192.0.2.2"), "example.org", "example.net")), Timestamp: at},
+		{Key: []byte("org"), Timestamp: at.Add(time.Hour)},
+		{Timestamp: at.Add(time.Hour)}, // of nothing
+	} {
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.start()
+	d.until("the document is gone", func() bool {
+		text, err := d.get("/api/names/a.example.org.?source=topic")
+		return err == nil && strings.Contains(text, `"until":"2026-03-02T11:00:00Z"`)
+	})
+	d.accepted("topic", 4)
+	d.stop()
+	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: d.path("data")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	lives, changes := documentHistory(t, store, "topic")
+	wantLines(t, "lives", lives, []string{"a.example.org. A 192.0.2.1 org gone", "b.example.net. A 192.0.2.2 net"})
+	wantLines(t, "changes", changes, []string{`a.example.org. A ["192.0.2.1"] > [] the document was deleted`})
 }
