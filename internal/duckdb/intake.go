@@ -66,7 +66,13 @@ func (s *Store) closeDeliveries(ctx context.Context, c *sql.Conn, upTo int64) er
 	if _, err := s.exec(ctx, c, `UPDATE deliveries_closed SET delivery = ? WHERE delivery < ?`, upTo, upTo); err != nil {
 		return err
 	}
+	if s.listed == 0 {
+		return nil
+	}
 	_, err := s.exec(ctx, c, `DELETE FROM deliveries_committed WHERE delivery <= ?`, upTo)
+	if err == nil && upTo >= s.listed {
+		s.listed = 0 // what a transaction that fails leaves there counts anyway
+	}
 	return err
 }
 
@@ -242,6 +248,7 @@ func (s *Store) commitIntake(ctx context.Context, c *sql.Conn, k *picket.IntakeC
 		if err := exec(`INSERT INTO deliveries_committed VALUES (?)`, k.Delivery); err != nil {
 			return err
 		}
+		s.listed = max(s.listed, k.Delivery)
 	}
 	if err := s.closeDeliveries(ctx, c, k.Closed); err != nil {
 		return err

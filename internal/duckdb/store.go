@@ -101,8 +101,9 @@ type Store struct {
 	// Owned by the writer goroutine.
 	wconn     *sql.Conn
 	upsert    *sql.Stmt
-	stmts     map[string]*sql.Stmt // that exec has planned
+	stmts     map[string]*sql.Stmt // see exec
 	lastBatch int64
+	listed    int64 // no delivery after it is in deliveries_committed, and none at all when it is 0
 
 	history   zoneHistory
 	sightings sightingState
@@ -154,7 +155,7 @@ func open(ctx context.Context, opt Options, readOnly bool) (_ *Store, err error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), folds: make(chan chan error), closing: make(chan struct{}), stmts: map[string]*sql.Stmt{}, history: newZoneHistory()}
+	s := &Store{opt: opt, dir: dir, readOnly: readOnly, ops: make(chan *operation), folds: make(chan chan error), closing: make(chan struct{}), listed: 1, stmts: map[string]*sql.Stmt{}, history: newZoneHistory()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())

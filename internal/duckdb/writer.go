@@ -135,15 +135,23 @@ func (s *Store) commitOnce(ctx context.Context, batch []*operation) (err error) 
 // exec carries out a statement on the writer's connection and keeps its plan, which
 // is most of what a small statement costs. query is one of a few constants.
 func (s *Store) exec(ctx context.Context, c *sql.Conn, query string, args ...any) (sql.Result, error) {
-	st := s.stmts[query]
-	if st == nil {
-		var err error
-		if st, err = c.PrepareContext(ctx, query); err != nil {
-			return nil, err
-		}
-		s.stmts[query] = st
+	st, err := s.planned(ctx, c, query)
+	if err != nil {
+		return nil, err
 	}
 	return st.ExecContext(ctx, args...)
+}
+
+// planned returns a statement of the writer's connection.
+func (s *Store) planned(ctx context.Context, c *sql.Conn, query string) (*sql.Stmt, error) {
+	if st := s.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := c.PrepareContext(ctx, query)
+	if err == nil {
+		s.stmts[query] = st
+	}
+	return st, err
 }
 
 // inTx runs f inside a transaction on c. The transaction is driven by

@@ -462,22 +462,42 @@ func (p *step) readLives() error {
 	return nil
 }
 
-// readTexts reads lives by their ids, some at a time.
+// readTexts reads lives by their ids, some at a time. There is mostly one.
 func (p *step) readTexts(ids []int64) error {
+	const query = `SELECT id, name, type, class, data FROM record_lives WHERE `
 	slices.Sort(ids)
 	for part := range slices.Chunk(ids, 500) {
-		err := each(p.ctx, p.c, `SELECT id, name, type, class, data FROM record_lives WHERE `+among(part), nil, func(r *sql.Rows) error {
-			var id int64
-			t := &lifeText{}
-			err := r.Scan(&id, &t.name, &t.rrtype, &t.class, &t.data)
-			p.lives[id] = t
+		st, err := p.s.planned(p.ctx, p.c, query+`id = ?`)
+		if err != nil {
 			return err
-		})
+		}
+		var rows *sql.Rows
+		if len(part) == 1 {
+			rows, err = st.QueryContext(p.ctx, part[0])
+		} else {
+			rows, err = p.c.QueryContext(p.ctx, query+among(part))
+		}
+		if err == nil {
+			err = p.addTexts(rows)
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *step) addTexts(rows *sql.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		t := &lifeText{}
+		if err := rows.Scan(&id, &t.name, &t.rrtype, &t.class, &t.data); err != nil {
+			return err
+		}
+		p.lives[id] = t
+	}
+	return rows.Err()
 }
 
 // among is SQL for sorted ids. Only blocks with ids between the least and the greatest are read.
