@@ -43,11 +43,11 @@ func (r *Run) list() []string {
 		shuffle(list, rnd)
 		return list
 	case KnowsShuffled:
-		list := NewVocabulary(2*n+2000).List(n, r.tool.Poor, rnd)
+		list := NewVocabulary(4*n+3000).List(n, r.tool.Poor, rnd)
 		shuffle(list, rnd)
 		return list
 	}
-	list := NewVocabulary(2*n+2000).List(n, r.tool.Poor, rnd)
+	list := NewVocabulary(4*n+3000).List(n, r.tool.Poor, rnd)
 	if r.tool.Sorted {
 		list = alphabetical(list, rnd)
 	}

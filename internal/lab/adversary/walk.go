@@ -52,8 +52,8 @@ func (w *walking) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
 		now = w.question(now, name, qtype, out)
 		for i := range w.denials {
 			d := &w.denials[i]
-			if d.NSEC3 || dnsname.Compare(d.Owner, w.at) > 0 && dnsname.Compare(d.Owner, name) > 0 {
-				continue
+			if d.NSEC3 || f == FormOrdinal && !bytes.Equal(d.Owner, w.at) {
+				continue // names between this one and the owner would be missed
 			}
 			if dnsname.Compare(d.Next, w.at) > 0 && dnsname.Compare(d.Owner, name) <= 0 {
 				r.truth.learned(r.zone, d.Next, now)

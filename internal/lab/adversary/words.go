@@ -113,7 +113,10 @@ func NewVocabulary(most int) *Vocabulary {
 	}
 	rare.Shuffle(len(lesser), func(i, j int) { lesser[i], lesser[j] = lesser[j], lesser[i] })
 	add(lesser...)
-	for i := 0; len(v.words) < most; i++ { // compounds without end
+	if len(v.words) < most {
+		add(regular(stems, rare)...)
+	}
+	for len(v.words) < most { // compounds without end
 		a, b := stems[rare.IntN(len(stems))], stems[rare.IntN(len(stems))]
 		switch rare.IntN(6) {
 		case 0:
@@ -131,6 +134,24 @@ func NewVocabulary(most int) *Vocabulary {
 		}
 	}
 	return v
+}
+
+// regular are the services with environments and numbers, as organisations name
+// their hosts.
+func regular(stems []string, r *rand.Rand) (list []string) {
+	for _, s := range stems {
+		for _, env := range environments {
+			list = append(list, s+"-"+env, env+"-"+s)
+		}
+		for n := 1; n <= 20; n++ {
+			list = append(list, fmt.Sprintf("%s%02d", s, n))
+			if n < 10 {
+				list = append(list, fmt.Sprintf("%s%d", s, n), fmt.Sprintf("%s-%d", s, n))
+			}
+		}
+	}
+	r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
 }
 
 // invented is a word of two to four syllables that means nothing.
@@ -155,7 +176,7 @@ func commonShare(n int, poor bool) float64 {
 	case n < 500:
 		return 0.35
 	}
-	return 0.95
+	return 0.97
 }
 
 // List draws a list of n words as one tool would have it: with all core labels,
@@ -173,11 +194,14 @@ func (v *Vocabulary) List(n int, poor bool, r *rand.Rand) []string {
 	if poor {
 		rest = rest[len(strings.Fields(serviceWords))/2:]
 	}
-	pool := min(max(2*n, 2000), len(rest)) // how rare the rarest are
+	pool := min(max(3*n, 2000), len(rest)) // how rare the rarest are
 	for i := 0; i < pool && len(list) < n; i++ {
-		if need, left := float64(n-len(list)), float64(pool-i); r.Float64() < need/left*(1.25-0.5*float64(i)/float64(pool)) {
+		if need, left := float64(n-len(list)), float64(pool-i); r.Float64() < need/left*(1.6-1.2*float64(i)/float64(pool)) {
 			list = append(list, rest[i])
 		}
+	}
+	for i := pool; i < len(rest) && len(list) < n; i++ {
+		list = append(list, rest[i])
 	}
 	return list
 }
