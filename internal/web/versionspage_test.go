@@ -38,6 +38,11 @@ func TestVersionsPage(t *testing.T) {
 	zones := get(t, c, "/zones").Body.String()
 	wantText(t, text(t, zones), "Zones", "example.org. Version without serial When 24 h ago 2026-03-16 14:30:00 UTC learned 60 min ago", "dns as code git history What changed")
 	wantText(t, zones, `href="/zones?zone=example.org."`, `<a href="/changes" class="within">`)
+	watched := get(t, c, "/watched").Body.String()
+	wantText(t, watched, `<a href="/zones?zone=example.org." title="Its versions over time">`)
+	if strings.Contains(watched, "zone=brand-campaign.example.") {
+		t.Error("an inferred zone is linked to versions that it cannot have")
+	}
 	wantText(t, get(t, c, "/changes").Body.String(), `<a href="/zones">Zones and their versions</a>`)
 	wantText(t, text(t, get(t, c, "/zones?zone=none.example").Body.String()), "No version of this zone is recorded.")
 	wantText(t, text(t, get(t, newTestConsole(t, &fake{}), "/zones").Body.String()), "No zone is recorded yet.")

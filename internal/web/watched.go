@@ -53,6 +53,7 @@ type reason struct{ Why, Count string }
 
 type zoneView struct {
 	Name          string
+	URL           string // of its versions; "" for inferred ones, which have none
 	Contents      string // "zone data" or "inferred from traffic"
 	Inferred      bool
 	Live, Retired string
@@ -102,6 +103,9 @@ func (c *Console) serveWatched(w http.ResponseWriter, r *http.Request) {
 func newZoneView(z picket.Zone) zoneView {
 	v := zoneView{Name: dnsText(z.Name), Contents: "Zone data", Inferred: z.Inferred,
 		Live: count(int64(z.Live)), Retired: count(int64(z.Retired)), Denial: "Unsigned"}
+	if !z.Inferred {
+		v.URL = zoneURL(z.Name)
+	}
 	switch {
 	case z.Inferred:
 		v.Contents, v.Live, v.Denial = "Inferred from traffic", "not known", "Not known"
