@@ -78,6 +78,7 @@ func (b *builder) core() {
 			b.add([]byte(f.labels), lab.Owner{Types: f.types, Purpose: f.purpose, Public: f.public}, f.score)
 		}
 	}
+	b.common()
 	for i := range 1 + b.r.IntN(3) {
 		b.add(fmt.Appendf(nil, "mx%d", i+1), lab.Owner{Types: dual, Purpose: lab.PurposeMail, TTL: 3600, Public: true}, 80)
 	}
@@ -162,6 +163,31 @@ func (b *builder) known() []fixed {
 		{"dev", host, inside, 2, 0.5, true},
 		{"test", host, inside, 3, 0.5, true},
 		{"stage", host, inside, 2, 0.4, true},
+	}
+}
+
+// common makes names in one word that many organisations have some of: those of
+// software, of departments, of roles.
+func (b *builder) common() {
+	for _, kind := range [...]struct {
+		words   []string
+		types   lab.Types
+		purpose lab.Purpose
+		score   float64
+		public  float64 // share that certificate logs show
+	}{
+		{[]string{"crm", "erp", "hr", "helpdesk", "gitlab", "jenkins", "nexus", "registry", "sonar", "zabbix", "nagios", "kibana", "confluence", "ticket", "redmine", "sharepoint", "nextcloud", "owncloud", "moodle", "print"},
+			host, lab.PurposeInternal, 2, 0.5},
+		{[]string{"db", "sql", "mysql", "ldap", "radius", "proxy", "gw", "gateway", "firewall", "router", "dns", "syslog", "log", "mgmt", "dc1", "voip", "pbx", "relay", "smtp2", "server", "old", "qa", "beta", "staging", "uat"},
+			host, lab.PurposeInternal, 1.5, 0.15},
+		{[]string{"admin", "secure", "extranet", "mobile", "web", "media", "video", "img", "assets", "download", "store", "forum", "help", "kb", "learn", "training", "careers", "jobs", "events", "press", "investor", "maps", "survey", "lists", "calendar"},
+			dual, lab.PurposeWeb, 8, 0.85},
+	} {
+		for _, word := range kind.words {
+			if b.r.Float64() < 0.3 {
+				b.add([]byte(word), lab.Owner{Types: kind.types, Purpose: kind.purpose, Public: b.r.Float64() < kind.public}, kind.score)
+			}
+		}
 	}
 }
 
