@@ -196,11 +196,7 @@ func printCoverage(w io.Writer, r *picket.CoverageReport) error {
 	})
 	p.table("KEPT\tCONFIGURED\tOLDEST\tNEWEST\tROWS\tTEXT", len(r.Retention), func(i int) string {
 		k := &r.Retention[i]
-		keep := "for ever"
-		if k.Configured > 0 {
-			keep = k.Configured.String()
-		}
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s", safeText(string(k.Kind)), keep, utcSecond(k.Oldest), utcSecond(k.Newest), k.Rows, safeText(k.Text))
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s", safeText(string(k.Kind)), durationText(k.Configured), utcSecond(k.Oldest), utcSecond(k.Newest), k.Rows, safeText(k.Text))
 	})
 	return p.err
 }
@@ -234,7 +230,8 @@ func cellLine(c *picket.CoverageCell) string {
 	if c.Lost > 0 {
 		amiss = append(amiss, fmt.Sprintf("%d lost", c.Lost))
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s", orDash(safeText(c.Zone)), safeText(c.Server), safeText(string(c.Kind)), safeText(state),
+	amiss = append(amiss, c.Notes...)
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s", orDash(safeText(c.Zone)), orDash(safeText(c.Server)), safeText(string(c.Kind)), safeText(state),
 		c.Seen, safeText(expected), utcSecond(c.Last), len(c.Gaps), safeText(strings.Join(amiss, "; ")))
 }
 

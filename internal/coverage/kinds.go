@@ -30,7 +30,7 @@ func (a *analysis) recordCell(z *picket.SetupZone) {
 	switch {
 	case known && len(c.Inputs) == 0:
 		c.State, c.Silence = "collected", picket.SilenceNone
-		c.Notes = append(c.Notes, "known from a zone file or from what was stored earlier; no input brings changes")
+		c.Notes = append(c.Notes, "no input brings changes")
 	case known && ok > 0:
 		c.State, c.Silence = "collected", picket.SilenceNone
 	case known:
@@ -128,6 +128,11 @@ func (a *analysis) classes() []picket.ClassCoverage {
 	return list
 }
 
+// recordInputs reports whether any input brings the records of a zone.
+func (a *analysis) recordInputs() bool {
+	return slices.ContainsFunc(a.cells, func(c picket.CoverageCell) bool { return c.Kind == picket.KindRecord && len(c.Inputs) > 0 })
+}
+
 func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
 	all, good, some, broken, nameless := 0, 0, 0, 0, 0
 	for _, c := range a.cells {
@@ -159,7 +164,10 @@ func (a *analysis) class(kind picket.Kind) (v picket.ClassCoverage) {
 	switch {
 	case all > 0 && good == all:
 		v.Verdict, v.Text = "collected", fmt.Sprintf("Collected from all %d %s.", all, what)
-		if all == 1 {
+		switch {
+		case kind == picket.KindRecord && !a.recordInputs():
+			v.Text = fmt.Sprintf("The contents of %s are known; no input brings their changes.", plural(all, "zone", "zones"))
+		case all == 1:
 			v.Text = "Collected from the one " + one + " there is."
 		}
 	case good+some > 0:

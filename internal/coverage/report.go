@@ -175,7 +175,11 @@ func (a *analysis) queryCell(z *picket.SetupZone, server string) {
 	if s == nil || s.seen == 0 {
 		c.Silence = a.silence(z.Name, server, len(c.Inputs) > 0)
 		c.State = "silent"
-		if len(c.Inputs) == 0 {
+		switch {
+		case len(c.Inputs) > 0, c.Silence == picket.SilenceNoTraffic:
+		case c.Silence == picket.SilenceUnknown && a.early():
+			c.Notes = append(c.Notes, "too early to tell whether an input brings it")
+		default:
 			c.State = "missing"
 		}
 	}
@@ -287,12 +291,15 @@ const tooEarly = 15 * time.Minute
 // that has only begun; and a server whose addresses nobody knows may be the one
 // that was asked at an address that is nobody's.
 func (a *analysis) unconfigured(zone, server string) picket.Silence {
+	if a.heard[server] { // under another name that the machine has
+		return picket.SilenceNoTraffic
+	}
 	for i := range a.setup.Inputs {
 		in := a.inputs[a.setup.Inputs[i].Name]
 		if in.Kind != picket.KindQuery && in.Kind != "" || in.Server != "" {
 			continue
 		}
-		if !in.addressed || a.to.Sub(latest(in.since, a.born)) < tooEarly {
+		if !in.addressed || a.young(in) {
 			return picket.SilenceUnknown
 		}
 	}
@@ -300,6 +307,21 @@ func (a *analysis) unconfigured(zone, server string) picket.Silence {
 		return picket.SilenceUnknown
 	}
 	return picket.SilenceNever
+}
+
+// young reports whether an input has only begun.
+func (a *analysis) young(in *inputView) bool {
+	return a.to.Sub(latest(in.since, a.born)) < tooEarly
+}
+
+// early reports whether an input that is not of one server has only begun.
+func (a *analysis) early() bool {
+	for _, in := range a.inputs {
+		if (in.Kind == picket.KindQuery || in.Kind == "") && in.Server == "" && a.young(in) {
+			return true
+		}
+	}
+	return false
 }
 
 // mostlyDown reports whether picket did not run for most of the range.

@@ -25,16 +25,20 @@ func TestOneAddressManyNames(t *testing.T) {
 	w := tap(newWorld(3, 2,
 		feed{input: "a", server: "ns1.example.com.", addr: "192.0.2.1", zones: queries(20)},
 		feed{input: "b", server: "ns1.example.org.", addr: "192.0.2.1", zones: map[string]float64{"example.org.": 30}},
-	)).zone("example.com.", "ns1.example.com.").zone("example.org.", "ns1.example.org.")
+	)).zone("example.com.", "ns1.example.com.").zone("example.org.", "ns1.example.org.").zone("quiet.example.", "ns1.quiet.example.")
+	w.setup.Servers = append(w.setup.Servers, picket.SetupServer{Name: "ns1.quiet.example.", Addresses: []string{"192.0.2.1"}, Zones: []string{"quiet.example."}})
 	r := report(t, w, time.Time{})
 	checkProblems(t, r)
+	if c := cellOf(t, r, "quiet.example.", "ns1.quiet.example."); c.State != "silent" || c.Silence != picket.SilenceNoTraffic {
+		t.Errorf("%+v", c)
+	}
 	for zone, server := range map[string]string{"example.com.": "ns1.example.com.", "example.org.": "ns1.example.org."} {
 		if c := cellOf(t, r, zone, server); c.State != "collected" || c.Seen < 20000 {
 			t.Errorf("%+v", c)
 		}
 	}
-	if len(r.Cells) != 4 {
-		t.Errorf("%d cells, want two of queries and two of records: %+v", len(r.Cells), r.Cells)
+	if len(r.Cells) != 6 {
+		t.Errorf("%d cells, want three of queries and three of records: %+v", len(r.Cells), r.Cells)
 	}
 }
 

@@ -54,6 +54,7 @@ type view struct {
 	addresses map[string][]string // servers by address, the configured ones first
 	delegated map[key]bool        // zone and server
 	strangers map[string]bool     // zones asked at addresses that are no known server's
+	heard     map[string]bool     // servers at whose addresses something was asked, under whatever name
 	inputs    map[string]*inputView
 	series    map[key]*series
 	down      []picket.Uptime // times in which picket did not run
@@ -157,7 +158,7 @@ func (p *past) hours(ctx context.Context, store picket.CoverageStore, before, no
 // index makes servers, addresses and inputs to be found.
 func (v *view) index(r *Reporter) {
 	v.servers, v.addresses = map[string]*picket.SetupServer{}, map[string][]string{}
-	v.delegated, v.strangers = map[key]bool{}, map[string]bool{}
+	v.delegated, v.strangers, v.heard = map[key]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range v.setup.Zones {
 		for _, s := range v.setup.Zones[i].Delegation {
 			v.delegated[key{v.setup.Zones[i].Name, s}] = true
@@ -333,6 +334,9 @@ func (v *view) addStep(a *picket.Activity) {
 	i := int(a.Start.Sub(v.from) / v.step)
 	i = min(max(i, 0), v.n-1)
 	late := !a.Start.Before(v.to)
+	for _, name := range v.addresses[a.Server] {
+		v.heard[name] = true
+	}
 	v.both(a, func(s *series) {
 		if late {
 			s.late += a.Count

@@ -54,7 +54,7 @@ func sampleCoverage() picket.CoverageReport {
 				Gaps: []picket.Gap{{From: ago(14 * time.Hour), To: ago(14*time.Hour - 10*time.Minute), Why: "broken feed"}}, Skew: 90 * time.Second, SkewKnown: true, Missing: []string{"rcode"}},
 			{Zone: "example.com.", Server: "ns3.example.com.", Kind: picket.KindQuery, State: "missing", Silence: picket.SilenceNever, Expected: -1},
 			{Zone: "example.com.", Server: "ns1.example.com.", Kind: picket.KindRecord, Inputs: []string{"transfer"}, State: "collected", First: ago(20 * time.Hour), Last: ago(time.Hour), Seen: 12, Expected: -1},
-			{Zone: "example.org.", Server: "ns1.example.com.", Kind: picket.KindQuery, Inputs: []string{"ns1 dnstap"}, State: "silent", Silence: picket.SilenceNoTraffic, Expected: 3, Basis: "history by hour of week"},
+			{Zone: "example.org.", Server: "ns1.example.com.", Kind: picket.KindQuery, Inputs: []string{"ns1 dnstap"}, State: "silent", Silence: picket.SilenceNoTraffic, Expected: 3, Basis: "history by hour of week", Notes: []string{"one version behind, at serial 6"}},
 		},
 		Classes: []picket.ClassCoverage{
 			{Class: "authoritative queries", Kind: picket.KindQuery, Verdict: "partial", Text: "Collected at 2 of 3 name servers."},
@@ -69,6 +69,7 @@ func sampleCoverage() picket.CoverageReport {
 		Retention: []picket.RetentionCoverage{
 			{Retained: picket.Retained{Kind: picket.KindQuery, Oldest: ago(700 * time.Hour), Newest: testNow, Rows: 48210933, Bytes: 3 << 30, Segments: 700, Held: 2}, Configured: 720 * time.Hour, Text: "29 days of 30 are there."},
 			{Retained: picket.Retained{Kind: picket.KindRecord}, Text: "Nothing is there yet."},
+			{Retained: picket.Retained{Kind: "change", Rows: 3, Oldest: ago(time.Hour), Newest: ago(time.Minute)}, Text: "To be kept for ever; 60 minutes are there."},
 		},
 	}
 }
@@ -87,7 +88,7 @@ func hostileCoverage() (r picket.CoverageReport) {
 			}
 			r.Cells = append(r.Cells, picket.CoverageCell{Zone: h, Server: o, Kind: picket.Kind(h), Inputs: []string{h, h}, Provider: h, State: h, Silence: picket.Silence(h),
 				First: testNow.Add(time.Hour), Last: testNow.Add(-100 * time.Hour), Seen: math.MinInt64, Expected: []float64{math.NaN(), math.Inf(1), 5}[i%3], Basis: h, Lost: math.MaxInt64,
-				Gaps: []picket.Gap{{From: testNow, To: testNow.Add(-time.Hour), Why: h}, {Why: h}}, Skew: math.MinInt64, SkewKnown: true, Missing: []string{h}})
+				Gaps: []picket.Gap{{From: testNow, To: testNow.Add(-time.Hour), Why: h}, {Why: h}}, Skew: math.MinInt64, SkewKnown: true, Missing: []string{h}, Notes: []string{h}})
 		}
 		r.Classes = append(r.Classes, picket.ClassCoverage{Class: h, Kind: picket.Kind(h), Verdict: h, Text: h})
 		r.Detectors = append(r.Detectors, picket.DetectorCoverage{Detector: h, State: h, Why: []string{h}})
@@ -103,7 +104,7 @@ func TestCoveragePage(t *testing.T) {
 	page := text(t, body)
 	wantText(t, page, "2 zones at 3 name servers", "Never configured : ns3.example.com. is delegated to", "Missing queries", "Collected zone records", "Silent no traffic",
 		"never configured", "gap 2026-03-17 00:30:00 UTC for 10 min: broken feed", "Something came from 2026-03-16 14:30:00 UTC to 2026-03-17 14:29:52 UTC, with 1 gap of 10 min together",
-		"clock 1 min 30 s ahead", "412 lost at its inputs", "without rcode", "sibling servers", "the server's own counter", "1 of 3 working",
+		"clock 1 min 30 s ahead", "412 lost at its inputs", "without rcode", "one version behind, at serial 6", "Changes of zones To be kept for ever", "sibling servers", "the server's own counter", "1 of 3 working",
 		"Attempted zone transfer zone-transfer Degraded no rcode at ns2 query log", "Walking the zone by NSEC nsec-walk Blind",
 		"Not collected No input brings it.", "30 days", "for ever", "3.0 GiB", "2 segments on hold",
 		"Partly A zone transfer attempt on example.com. on 2026-03-16 would have been seen", "from 2026-03-16 00:00:00 UTC to 2026-03-17 00:00:00 UTC")

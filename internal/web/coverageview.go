@@ -82,6 +82,7 @@ type cellView struct {
 	Seen, Expected, Basis        string
 	Lost, Skew                   string
 	Missing                      string
+	Notes                        []string
 	Gaps                         []string
 	MoreGaps                     string
 	Line                         *coverLine
@@ -198,7 +199,7 @@ func (c *Console) newCoveragePage(r *picket.CoverageReport) *coveragePage {
 	}
 	m.Working = fmt.Sprintf("%d of %d working", working, len(r.Detectors))
 	for _, k := range r.Retention {
-		v := retentionView{Kind: sentence(telemetryOf(k.Kind)), Configured: keptFor(k.Configured), Text: visible(k.Text),
+		v := retentionView{Kind: keptWord(k.Kind), Configured: keptFor(k.Configured), Text: visible(k.Text),
 			Oldest: c.stampNow(k.Oldest), Newest: c.stampNow(k.Newest), Rows: count(k.Rows), Size: size(k.Bytes)}
 		if k.Held > 0 {
 			v.Held = plural(k.Held, "segment on hold", "segments on hold")
@@ -281,6 +282,9 @@ func (c *Console) newCellView(x *picket.CoverageCell, i int, from, to time.Time)
 		missing[k] = visible(f)
 	}
 	v.Missing = strings.Join(missing, ", ")
+	for _, n := range x.Notes {
+		v.Notes = append(v.Notes, visible(n))
+	}
 	for k, g := range x.Gaps {
 		if k == gapsShown {
 			v.MoreGaps = plural(int64(len(x.Gaps)-k), "more gap", "more gaps")
@@ -320,6 +324,9 @@ func newCoverLine(id string, x *picket.CoverageCell, from, to time.Time) *coverL
 	if !x.First.IsZero() {
 		l.Bars = append(l.Bars, piece(x.First, x.Last))
 		l.Label = fmt.Sprintf("Something came from %s to %s", newStamp(x.First, to).Absolute, newStamp(x.Last, to).Absolute)
+		if x.First.Equal(x.Last) {
+			l.Label = "Something came in the minute of " + newStamp(x.First, to).Absolute
+		}
 	}
 	var lost time.Duration
 	for _, g := range x.Gaps {
@@ -356,6 +363,19 @@ func (c *Console) newAsk(w picket.Watched, detector, zone, day string) askView {
 		v.Zones = options("All zones", names, zone, dnsText, dnsText)
 	}
 	return v
+}
+
+// keptWord names what is kept, telemetry or not.
+func keptWord(k picket.Kind) string {
+	switch k {
+	case "change":
+		return "Changes of zones"
+	case "finding":
+		return "Findings"
+	case "activity":
+		return "Counts of queries"
+	}
+	return sentence(telemetryOf(k))
 }
 
 func keptFor(d time.Duration) string {
