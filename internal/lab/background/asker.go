@@ -90,10 +90,16 @@ type yield struct{ done, passed float64 }
 
 // rate is how often something must be done so that so many queries pass.
 func (y *yield) rate(want float64) float64 {
-	if y.done > 20_000 {
+	if y.done > 4000 {
 		y.done, y.passed = y.done/2, y.passed/2
 	}
-	return want / max((y.passed+2)/(y.done+2), 0.02)
+	return want / max((y.passed+2)/(y.done+2), 0.1)
+}
+
+// capacity is about how many questions a second pass the caches at most when each
+// resolver has so many names to ask for: the small ones ask far less than they could.
+func capacity(w *lab.World, names float64) float64 {
+	return 0.3 * names * float64(len(w.Fleet.Resolvers)) / float64(max(w.Zone.TTL, 1))
 }
 
 // byUsers is a stream of what clients of the fleet's resolvers do at a rate that

@@ -111,6 +111,17 @@ func New(w *lab.World, o Options) (*Background, error) {
 	return b, nil
 }
 
+// Limit is the greatest rate that a background of a world should have, in queries a
+// second: half of what passes the caches when every resolver wants every name always.
+// Above it traffic is one of expiring caches; New fails not far above.
+func Limit(w *lab.World) (float64, error) {
+	c, err := newCatalogue(w.Zone)
+	if err != nil {
+		return 0, err
+	}
+	return newPassing(c, w.Fleet, newChances(&w.Params)).rate(always) / 2, nil
+}
+
 // others makes the parts beside users.
 func others(w *lab.World, o Options, end int64) (parts []part) {
 	for _, m := range []struct {
@@ -186,8 +197,8 @@ func (b *Background) Warm(r *lab.Resolver, owner int, qtype uint16, rnd *rand.Ra
 	if b.users == nil {
 		return false
 	}
-	i, ok := b.users.c.byOwner[int32(owner)]
-	if !ok {
+	i := b.users.c.byOwner[owner]
+	if i < 0 {
 		return false
 	}
 	it := &b.users.c.items[i]

@@ -255,6 +255,13 @@ func TestErrors(t *testing.T) {
 	if _, err := New(w, Options{Rate: 1e5}); err == nil {
 		t.Error("100,000 queries a second passed the caches of a zone of 30 names")
 	}
+	limit, err := Limit(w)
+	if err != nil || limit < 1000 || limit > 20_000 {
+		t.Errorf("the limit of a zone of 30 names is %g, %v", limit, err)
+	}
+	if _, err := New(w, Options{Rate: limit}); err != nil {
+		t.Error(err)
+	}
 	for i := range w.Zone.Owners {
 		w.Zone.Owners[i].Popularity = 0
 	}

@@ -147,10 +147,13 @@ func (p *passing) rate(asks float64) float64 {
 	return sum * (1 + p.repeat)
 }
 
+// always is so many questions of clients a second that whatever expires is asked for.
+const always = 1e15
+
 // newInterest makes the table, from a tenth of a rate up.
 func newInterest(p *passing, rate float64) *interest {
 	in := &interest{}
-	top := p.rate(1e15)
+	top := p.rate(always)
 	for asks := rate / 10; ; asks *= 1.4 {
 		pass := p.rate(asks)
 		in.asks, in.passes = append(in.asks, asks), append(in.passes, pass)

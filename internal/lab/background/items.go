@@ -1,6 +1,7 @@
 package background
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -60,7 +61,7 @@ func haveBit(qtype uint16) uint8 {
 type catalogue struct {
 	zone    *lab.Zone
 	items   []item
-	byOwner map[int32]int32 // place in Owners to item
+	byOwner []int32 // place in Owners to item, -1 when it is none
 	denials []picket.Denial
 	orders  [2]order // for resolvers that keep all of a TTL, and for those that cap it
 }
@@ -85,7 +86,10 @@ const tenants = 64
 var errNoInterest = errors.New("background: nobody asks for any name of the zone: no owner has a popularity")
 
 func newCatalogue(z *lab.Zone) (*catalogue, error) {
-	c := &catalogue{zone: z, byOwner: map[int32]int32{}}
+	c := &catalogue{zone: z, byOwner: make([]int32, len(z.Owners))}
+	for i := range c.byOwner {
+		c.byOwner[i] = -1
+	}
 	byName := map[string]int32{}
 	var q picket.Query
 	for i := range z.Owners {
@@ -127,7 +131,7 @@ func (c *catalogue) add(byName map[string]int32, i int, share float64, cut bool)
 	at, ok := byName[string(o.Name)]
 	if !ok {
 		at = int32(len(c.items))
-		byName[string(o.Name)], c.byOwner[int32(i)] = at, at
+		byName[string(o.Name)], c.byOwner[i] = at, at
 		it := item{name: o.Name, ttl: o.TTL, owner: int32(i), parent: -1, denial: -1, cut: cut, have: have(o.Types)}
 		switch {
 		case cut:
@@ -207,15 +211,7 @@ func (c *catalogue) order(most uint32) order {
 	for i := range o.items {
 		o.items[i] = int32(i)
 	}
-	slices.SortStableFunc(o.items, func(a, b int32) int {
-		switch ka, kb := key(a), key(b); {
-		case ka > kb:
-			return -1
-		case ka < kb:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(o.items, func(a, b int32) int { return cmp.Or(cmp.Compare(key(b), key(a)), cmp.Compare(a, b)) })
 	for at, i := range o.items {
 		o.rank[i], o.key[at] = int32(at), key(i)
 		o.sum[at+1] = o.sum[at] + c.items[i].share

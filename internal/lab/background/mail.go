@@ -35,7 +35,7 @@ const (
 )
 
 func newMail(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
-	share := w.Params.Mail * rate
+	share := min(w.Params.Mail*rate, capacity(w, 6)) // about six names are asked of everybody
 	if share <= 0 {
 		return nil, 0
 	}

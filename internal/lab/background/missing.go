@@ -95,7 +95,7 @@ func (m *missing) adjust() {
 	for k := range m.share {
 		m.events += m.rate * m.share[k] / max(m.sent[k]/m.drawn[k], 0.02)
 		m.chance[k] = m.events
-		if m.drawn[k] > 4000 {
+		if m.drawn[k] > 1500 {
 			m.drawn[k], m.sent[k] = m.drawn[k]/2, m.sent[k]/2
 		}
 	}

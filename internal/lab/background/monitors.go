@@ -1,6 +1,7 @@
 package background
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -12,24 +13,18 @@ import (
 // known are the names that the organisation's partners know: hosts that users ask
 // for, the popular ones first.
 func known(z *lab.Zone, most int) (names [][]byte) {
-	var list []*lab.Owner
+	var list []int
 	for i := range z.Owners {
 		o := &z.Owners[i]
 		if o.Popularity > 0 && o.Name[1] != '*' && o.Name[1] != '_' && (o.Types.Has(lab.TypeA) || o.Types.Has(lab.TypeCNAME)) {
-			list = append(list, o)
+			list = append(list, i)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *lab.Owner) int {
-		switch {
-		case a.Popularity > b.Popularity:
-			return -1
-		case a.Popularity < b.Popularity:
-			return 1
-		}
-		return 0
+	slices.SortFunc(list, func(a, b int) int {
+		return cmp.Or(cmp.Compare(z.Owners[b].Popularity, z.Owners[a].Popularity), cmp.Compare(a, b))
 	})
-	for _, o := range list[:min(most, len(list))] {
-		names = append(names, o.Name)
+	for _, i := range list[:min(most, len(list))] {
+		names = append(names, z.Owners[i].Name)
 	}
 	return names
 }

@@ -7,7 +7,7 @@ import (
 // newValidators makes the questions that validating resolvers ask beside those of their
 // users in a signed zone: its keys, and whether the zones below are signed (RFC 4035).
 func newValidators(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
-	want := w.Params.Validators * rate
+	want := min(w.Params.Validators*rate, capacity(w, 1))
 	if w.Zone.Signing == lab.Unsigned || want <= 0 {
 		return nil, 0
 	}
