@@ -16,7 +16,7 @@ type listing struct {
 	next   []int // for each worker with a block of its own, else for all
 	end    []int
 	good   [][]byte // CoverGood
-	turn   int
+	turn   []int    // of each source: how many it has asked
 	others []string // CoverWords
 }
 
@@ -175,8 +175,11 @@ func (l *listing) disguise(now int64, lane int, out *lab.Outbox) int64 {
 			if len(l.good) == 0 {
 				return now
 			}
-			name = l.good[l.turn%len(l.good)]
-			l.turn++
+			if l.turn == nil {
+				l.turn = make([]int, r.o.Path.Sources())
+			}
+			name = l.good[(lane+l.turn[lane])%len(l.good)] // new to this source, as long as there are any
+			l.turn[lane]++
 		case CoverLeak:
 			host := leakHosts[r.rnd.IntN(len(leakHosts))]
 			name = r.name(invented(r.rnd) + "." + host)

@@ -319,9 +319,9 @@ func (r *Run) source(now int64, rest Rest) (lane int, at int64) {
 		if rest.Every > 0 {
 			now = max(now, r.rest[r.lane]+rest.Every)
 		}
-		r.rest[r.lane] = now
 	}
 	r.handful++
+	r.rest[r.lane] = now
 	return r.lane, now
 }
 
