@@ -309,6 +309,64 @@ func TestRoundTripOfTraffic(t *testing.T) {
 	}
 }
 
+// TestRoundTripOfAnything: names of any octets, all flags, types and counts.
+func TestRoundTripOfAnything(t *testing.T) {
+	r := lab.Rand(1, "anything")
+	name := func(under []byte) []byte {
+		var n []byte
+		for range r.IntN(4) {
+			size := 1 + r.IntN(20)
+			if n = append(n, byte(size)); r.IntN(9) == 0 {
+				n[len(n)-1], size = 63, 63
+			}
+			for range size {
+				n = append(n, dnsname.Lower(byte(r.Uint32N(256))))
+			}
+		}
+		if len(n)+len(under) > dnsname.MaxLen {
+			return under
+		}
+		return append(n, under...)
+	}
+	apex := dnsname.MustParse("corp.example")
+	var list []picket.Query
+	for i := range 3000 {
+		q := picket.Query{Time: begin + int64(i)*600_000, Client: netip.AddrFrom4([4]byte{10, byte(i >> 10), byte(i >> 4), byte(i)}), ClientPort: uint16(1024 + i), Server: netip.MustParseAddr("10.53.0.1"),
+			Transport: picket.TransportUDP + picket.Transport(r.IntN(2)), Type: uint16(1 + r.IntN(300)), Class: 1, Rcode: picket.Rcode(r.IntN(24)), Name: name(apex),
+			Flags: picket.QueryFlags(r.Uint32())&(picket.FlagFlags-1)&^picket.FlagMixed | picket.FlagFlags | picket.FlagResponse}
+		if q.Has(picket.FlagDO) || q.Has(picket.FlagCookie) || q.Has(picket.FlagNSID) || q.Has(picket.FlagBadEDNS) || q.Rcode > 15 {
+			q.Flags |= picket.FlagEDNS
+		}
+		if q.Has(picket.FlagEDNS) {
+			q.EDNSSize = uint16(r.IntN(65536))
+		}
+		x := &q.Response
+		if x.Answers = uint16(r.IntN(4)); x.Answers > 0 && r.IntN(2) == 0 {
+			if x.Owner = name(apex); bytes.Equal(x.Owner, q.Name) {
+				x.Owner = nil
+			}
+		}
+		if r.IntN(2) == 0 {
+			x.Authority, x.HasSOA = name(apex), r.IntN(2) == 0
+			if !x.HasSOA && x.Answers == 0 && q.Rcode == 0 && !q.Has(picket.FlagAA) {
+				q.Flags |= picket.FlagReferral
+			}
+		}
+		for range r.IntN(4) {
+			x.Denials = append(x.Denials, picket.Denial{Owner: name(apex), Next: name(apex)})
+		}
+		if (q.Type == lab.TypeNSEC || q.Type == lab.TypeNSEC3) && x.Answers > 0 { // then the denials are the answer
+			x.Owner, x.Denials = nil, nil
+			q.Type = lab.TypeA
+		}
+		list = append(list, q)
+	}
+	for _, f := range forms[:2] {
+		got, _ := f.through(t, list, wire.Options{})
+		compare(t, f.name, got, list)
+	}
+}
+
 // TestZonesData: responses say what the zone's file says.
 func TestZonesData(t *testing.T) {
 	z, list := traffic(t, lab.Unsigned, 2000)
