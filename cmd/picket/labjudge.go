@@ -29,6 +29,7 @@ type judgeOptions struct {
 	floors  bool
 	noRules bool
 	workers int
+	replay  string
 }
 
 func labJudgeCommand(std streams) *cobra.Command {
@@ -52,6 +53,7 @@ minutes; --full runs all of it, which takes hours. docs/evaluation.md says how i
 	f.StringVar(&o.out, "out", "", "folder for results.md, runs.csv and the plots; without it the tables go to standard output")
 	f.BoolVar(&o.floors, "floors", false, "exit 1 when a figure is below its floor")
 	f.BoolVar(&o.noRules, "without-rules", false, "leave the rules in use out")
+	f.StringVar(&o.replay, "replay", "", "manifest of a corpus of captures to replay into simulated traffic, in place of the matrix")
 	f.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "runs at the same time")
 	return cmd
 }
@@ -81,6 +83,14 @@ func labJudge(ctx context.Context, std streams, o judgeOptions) error {
 	plans, err := size.Plans(o.blocks...)
 	if err != nil {
 		return usageError("lab judge: %v", err)
+	}
+	if o.replay != "" {
+		command += " --replay " + o.replay
+		recordings, err := loadRecordings(ctx, std, o.replay)
+		if err != nil {
+			return &exitError{exitSome, err}
+		}
+		plans = judge.Replays(recordings, &size)
 	}
 	if len(plans) == 0 {
 		return usageError("lab judge: nothing to run: no tool of these blocks is called %s", strings.Join(o.tools, " or "))

@@ -108,6 +108,7 @@ type Outcome struct {
 	Found, Noticed  bool
 	AtQuery         int64
 	Delay           time.Duration
+	Measured        bool // the two shares are known
 	ListShare       float64
 	NamesShare      float64
 	Attributed      bool // the finding names a source of its, not the zone alone
@@ -326,6 +327,7 @@ func (t *trial) credit(o *Outcome, at int64) {
 	o.AtQuery = max(t.since(at), 1)
 	o.Delay = time.Duration(at - t.arrivals[0])
 	if a, ok := t.e.Actor.(Actor); ok {
+		o.Measured = true
 		n := a.ListLength()
 		if n == 0 {
 			n = a.Asked(t.end)

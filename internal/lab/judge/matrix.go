@@ -67,6 +67,7 @@ type Plan struct {
 	Seed  uint64
 	Size  *Size
 	make  func(p *Plan, w *lab.World) (*Experiment, error)
+	build func(p *Plan) (*Experiment, error) // where there is no generated world
 }
 
 // Plans lists the runs of some blocks, all when none is named.
@@ -261,6 +262,14 @@ var Begin = time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC)
 
 // Build makes the experiment of a plan.
 func (p *Plan) Build() (*Experiment, error) {
+	if p.build != nil {
+		e, err := p.build(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s, seed %d: %w", p.Cell, p.Seed, err)
+		}
+		e.Cell, e.Seed, e.Label = p.Cell, p.Seed, p.Label
+		return e, nil
+	}
 	r := lab.Rand(p.Seed, "world "+p.Cell.Zone)
 	params := lab.SweptParameters(r)
 	o := organisation.Options{Seed: p.Seed, Servers: nil}
@@ -308,6 +317,8 @@ func path(name string, w *lab.World, seed uint64) (*lab.Path, error) {
 		return lab.Direct(name, 1), nil
 	case "1 resolver":
 		return lab.Through(name, w.Fleet, 1, r), nil
+	case "3 resolvers":
+		return lab.Through(name, w.Fleet, 3, r), nil
 	case "8 resolvers":
 		return lab.Through(name, w.Fleet, 8, r), nil
 	case "1,000 sources":

@@ -114,7 +114,9 @@ func (s *Summary) add(o *Outcome) {
 		if o.Found {
 			s.Attributed.Add(o.Attributed)
 			s.At, s.Delay = append(s.At, o.AtQuery), append(s.Delay, o.Delay)
-			s.List, s.Names = append(s.List, o.ListShare), append(s.Names, o.NamesShare)
+			if o.Measured {
+				s.List, s.Names = append(s.List, o.ListShare), append(s.Names, o.NamesShare)
+			}
 		}
 		accepted := Accepted(o.Cell.Class)
 		for _, kind := range o.Raised {

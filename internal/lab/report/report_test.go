@@ -19,7 +19,7 @@ func sample() *judge.Tally {
 	t := &judge.Tally{}
 	cell := judge.Cell{Block: "tools", Tool: "dnsrecon", Class: "brute-force", Path: "direct", Zone: "unsigned", List: "default", Rate: "native"}
 	run := func(judged string, c judge.Cell, found bool, at int64) {
-		t.Add([]judge.Outcome{{Judged: judged, Cell: c, Label: judge.Recon, Found: found, Noticed: found, AtQuery: at, Delay: time.Duration(at) * time.Second, ListShare: 0.01,
+		t.Add([]judge.Outcome{{Judged: judged, Cell: c, Label: judge.Recon, Found: found, Noticed: found, AtQuery: at, Delay: time.Duration(at) * time.Second, Measured: true, ListShare: 0.01,
 			NamesShare: 0.02, Attributed: found, Queries: 1000, Days: 0.5, Raised: map[bool][]string{true: {"brute-force"}}[found], Top: float64(at)}})
 	}
 	for _, judged := range []string{judge.Picket, judge.PicketBehavior, "escu-failures"} {

@@ -50,6 +50,7 @@ func Markdown(w io.Writer, t *judge.Tally, about About) error {
 	by(&p, t, "list", "What the adversary knows", func(c *judge.Cell) string { return c.List }, "lists")
 	by(&p, t, "rate and path", "Low and slow", func(c *judge.Cell) string { return c.List + ", " + c.Rate + ", " + c.Path }, "rates")
 	by(&p, t, "evader", "Adversaries who know Picket", func(c *judge.Cell) string { return c.Tool + ", " + c.Path }, "evaders")
+	by(&p, t, "class, path and pace", "Real captures among simulated traffic", func(c *judge.Cell) string { return c.Class + ", " + c.Path + ", " + c.Rate }, judge.BlockReplay)
 	storms(&p, t)
 	misses(&p, t)
 	_, err := io.WriteString(w, p.String())
@@ -94,6 +95,9 @@ func costs(s *judge.Summary) []string {
 		delays[i] = int64(d)
 	}
 	percent := func(x []float64) string {
+		if len(x) == 0 {
+			return "–"
+		}
 		return fmt.Sprintf("%.1f %% / %.1f %%", 100*judge.Quantile(x, 0.5), 100*judge.Quantile(x, 0.95))
 	}
 	return []string{fmt.Sprintf("%d / %d", judge.Quantile(s.At, 0.5), judge.Quantile(s.At, 0.95)), percent(s.List), percent(s.Names),
@@ -194,7 +198,9 @@ func bestRule(t *judge.Tally, where func(*judge.Outcome) bool) string {
 
 // storms is the benign sets that are made to mislead, and the floods.
 func storms(p *page, t *judge.Tally) {
-	where := func(o *judge.Outcome) bool { return o.Cell.Block == "storms" }
+	where := func(o *judge.Outcome) bool {
+		return o.Cell.Block == judge.BlockStorms || o.Cell.Block == judge.BlockReplay && o.Label != judge.Recon
+	}
 	values := t.Values(func(o *judge.Outcome) string { return o.Cell.Tool }, where)
 	if len(values) == 0 {
 		return
