@@ -98,6 +98,10 @@ func (l *listing) types(now int64, lane int, name []byte, out *lab.Outbox) (done
 			at = now + int64(i)*30e3
 		}
 		at = r.slack(at, s)
+		tries := 1
+		if s.Misses > 1 {
+			tries += r.rnd.IntN(s.Misses)
+		}
 		for try := 0; ; try++ {
 			free, code := r.ask(at, name, t, how{lane: lane}, out)
 			if i == 0 {
@@ -107,7 +111,7 @@ func (l *listing) types(now int64, lane int, name []byte, out *lab.Outbox) (done
 				free, _ = r.ask(free+1e9, name, t, how{lane: r.other(lane)}, out)
 			}
 			done = max(done, free)
-			if code != picket.RcodeNXDomain || try+1 >= s.Misses {
+			if code != picket.RcodeNXDomain || try+1 >= tries {
 				break
 			}
 			at, lane = free, r.other(lane)

@@ -167,8 +167,13 @@ func (r *Run) begin() bool {
 	r.workers = r.workers[:0]
 	r.crew = max(s.Workers, 1)
 	for i := range r.crew {
-		r.workers = append(r.workers, worker{at: r.clock + int64(i)*startGap, id: i})
+		at := r.clock + int64(i)*startGap
+		if s.Pause > 0 && r.crew > 1 { // else all would begin together
+			at += r.rnd.Int64N(s.Pause)
+		}
+		r.workers = append(r.workers, worker{at: at, id: i})
 	}
+	heap.Init(&r.workers)
 	return true
 }
 

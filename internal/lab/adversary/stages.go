@@ -12,7 +12,7 @@ import (
 func (r *Run) open(s *Stage) stage {
 	switch s.Do {
 	case DoList:
-		return newList(r, s, r.words[min(s.First, len(r.words)):])
+		return newList(r, s, r.words)
 	case DoHits:
 		return newList(r, s, r.hits)
 	case DoService:

@@ -103,13 +103,12 @@ type Stage struct {
 	Blocks    bool     // each worker has a block of the list of its own; else they share it
 	Shuffle   bool     // whatever order the list has
 	OnlyHits  bool     // the second and further types only for names that exist
-	Misses    int      // how many times a name that does not exist is asked; 0 means once
+	Misses    int      // at most how many times a name that does not exist is asked; 0 means once
 	Lost      float64  // share of questions that are asked again because no answer came in time
 	Follow    int      // ask PTR for so many addresses before and after each hit's
 	Forms     []Form   // of a walk
 	Type      uint16   // of a walk; 0 means A
 	Count     int      // for DoService: how many services
-	First     int      // of the list, leave out so many: see PerSource
 	Pause     int64    // nanoseconds after each question, drawn between half and one and a half of it
 	Exact     bool     // the pause is not drawn
 	Slack     int64    // nanoseconds that a worker is held up before each question, on average

@@ -120,10 +120,10 @@ func massTools() []Tool {
 			Stages: []Stage{{Do: DoProbe, Probe: Probe{Alphabet: letters, Min: 10, Max: 10}}, {Do: DoList, Workers: 1000, Lost: 0.03}}},
 		{Name: "amass brute", Technique: "brute-force", Habits: spread, Words: 8000,
 			Says:   "names that fail are tried again through other resolvers, up to ten times; 170 services",
-			Stages: []Stage{amassProbe, {Do: DoService, Count: 170, Workers: 10}, {Do: DoList, Types: amassTypes, OnlyHits: true, Workers: 40, Misses: 4}}},
+			Stages: []Stage{amassProbe, {Do: DoService, Count: 170, Workers: 10}, {Do: DoList, Types: amassTypes, OnlyHits: true, Workers: 40, Misses: 10}}},
 		{Name: "amass alterations", Technique: "permutation-brute", Habits: spread, Knows: KnowsPermutation,
 			Says:   "affixes, turned digits and single edits of names that exist",
-			Stages: []Stage{amassProbe, {Do: DoList, Types: amassTypes, OnlyHits: true, Workers: 40, Misses: 2}}},
+			Stages: []Stage{amassProbe, {Do: DoList, Types: amassTypes, OnlyHits: true, Workers: 40, Misses: 10}}},
 		{Name: "amass sweep", Technique: "reverse-sweep", Habits: spread, Needs: Needs{Reverse: true},
 			Says: "the addresses around known hosts", Stages: []Stage{{Do: DoSweep, Count: 100, Workers: 10}}},
 	}

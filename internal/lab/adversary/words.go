@@ -88,13 +88,20 @@ func NewVocabulary(most int) *Vocabulary {
 			}
 		}
 	}
-	add(strings.Fields(coreWords)...)
-	v.core = len(v.words)
-	add(strings.Fields(commonWords)...)
-	v.common = len(v.words)
-	services := strings.Fields(serviceWords)
-	add(services...)
+	// By rank, as lists by popularity are: the stock above is in the alphabet's order.
 	rare := lab.Rand(1, "vocabulary")
+	ranked := func(stock string) []string {
+		list := strings.Fields(stock)
+		shuffle(list, rare)
+		return list
+	}
+	add("www", "mail", "ftp", "webmail", "smtp")
+	add(ranked(coreWords)...)
+	v.core = len(v.words)
+	add(ranked(commonWords)...)
+	v.common = len(v.words)
+	services := ranked(serviceWords)
+	add(services...)
 	lesser := slices.Concat(strings.Fields(placeWords), strings.Fields(personWords), strings.Fields(codeWords))
 	for c := 'a'; c <= 'z'; c++ {
 		lesser = append(lesser, string(c), string(c)+"1", string(c)+"2")

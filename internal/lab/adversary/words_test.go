@@ -52,6 +52,15 @@ func TestListsAreLikeRealOnes(t *testing.T) {
 		t.Errorf("of nine lists, in all %d labels, in seven %d; want about 23 and 246", everywhere, most)
 	}
 	t.Logf("of nine lists, in all %d labels, in seven %d, in any %d", everywhere, most, len(in))
+	ascents, first := 0, v.List(5000, false, lab.Rand(1, "x"))[:240]
+	for i := range first[1:] {
+		if first[i] < first[i+1] {
+			ascents++
+		}
+	}
+	if first[0] != "www" || ascents < 95 || ascents > 145 {
+		t.Errorf("a list by rank begins with %q, %d of its first 239 pairs are in order", first[:5], ascents)
+	}
 	again := adversary.NewVocabulary(40_000)
 	if !slices.Equal(v.List(3000, false, lab.Rand(1, "x")), again.List(3000, false, lab.Rand(1, "x"))) {
 		t.Error("the same seed gives another list")
