@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/picket-dns/picket"
 )
 
 // TestDemo holds the demonstration together: its configuration loads without a
@@ -58,5 +61,60 @@ func TestDemo(t *testing.T) {
 	}
 	for name := range played {
 		t.Errorf("scripts/demo replays %s, which is not there", name)
+	}
+}
+
+// TestDemoCoverage replays captures of the demonstration and asks for the coverage in
+// its first minute: every name server whose addresses the telemetry carries is known
+// by the zones' own records, none is called never configured, and the statement stays
+// short although there are seven zones.
+func TestDemoCoverage(t *testing.T) {
+	demo, err := filepath.Abs(filepath.Join("..", "..", "demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml, err := os.ReadFile(filepath.Join(demo, "picket.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newChild(t, "")
+	text := regexp.MustCompile(`(?m)^listen: .*$`).ReplaceAll(yaml, []byte("listen: "+c.addr))
+	if err := os.WriteFile(c.config(), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(demo, "zones"), c.path("zones")); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+	capture := func(name string) string { return filepath.Join(demo, "captures", name+".pcap.gz@0s") }
+	code, _, stderr := picketCommand("lab", "replay", "--to", "unix:"+c.path("replay.sock"), capture("ldns-walk-nsec"), capture("nmap-dnsbrute-res"), capture("fierce-range"))
+	if code != exitOK {
+		t.Fatalf("replay: exit code %d: %s", code, stderr)
+	}
+	var r picket.CoverageReport
+	seen := map[string]bool{}
+	c.until("the servers that were asked are known", func() bool {
+		code, out, _ := picketCommand("coverage", "-c", c.config(), "-o", "json")
+		if code != exitOK || json.Unmarshal([]byte(out), &r) != nil {
+			return false
+		}
+		clear(seen)
+		for _, x := range r.Cells {
+			if x.Kind == picket.KindQuery && x.Seen > 0 {
+				seen[x.Zone+" "+x.Server] = true
+			}
+		}
+		return seen["north-b.example. ns1.north-b.example."] && seen["muni-d.example. ns2.muni-d.example."]
+	})
+	for _, x := range r.Cells {
+		if strings.HasPrefix(x.Server, "[") || x.Silence == picket.SilenceNever {
+			t.Errorf("%+v", x)
+		}
+	}
+	for _, p := range r.Problems {
+		t.Errorf("a problem in a young demonstration: %+v", p)
+	}
+	if n := len(r.Statement); n > 300 || !strings.Contains(r.Statement, " name servers of 7 zones (") || !strings.Contains(r.Statement, " and 4 more) with response codes") {
+		t.Errorf("statement of %d characters: %s", n, r.Statement)
 	}
 }

@@ -97,7 +97,7 @@ func (r *Reporter) load(ctx context.Context, from, to, end time.Time) (*view, er
 		v.lags = r.opt.Lags()
 	}
 	v.index(r)
-	runs, err := store.Uptimes(ctx, from.Add(-history), to)
+	runs, err := store.Uptimes(ctx, from.Add(-history), end)
 	if err != nil {
 		return nil, err
 	}
