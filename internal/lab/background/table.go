@@ -9,11 +9,12 @@ const tickBits = 24
 // ticksUp is the first tick at which what is cached until then has expired.
 func ticksUp(since int64) uint32 { return uint32((since + 1<<tickBits - 1) >> tickBits) }
 
-// pairTable remembers until when a resolver has a name cached, by slot. It is
-// direct-mapped and bounded: a newcomer takes the place of whoever has it.
+// pairTable remembers until when a resolver has a name cached, by slot. It is bounded:
+// a pair has one of the four places of a cache line, and a newcomer takes that of the
+// one that would go first.
 type pairTable struct {
-	entries []pairEntry
-	mask    uint64
+	lines [][4]pairEntry
+	mask  uint64
 }
 
 type pairEntry struct {
@@ -23,22 +24,28 @@ type pairEntry struct {
 
 func newPairTable(entries int) pairTable {
 	n := 1
-	for n < entries {
+	for 4*n < entries {
 		n *= 2
 	}
-	return pairTable{make([]pairEntry, n), uint64(n - 1)}
+	return pairTable{make([][4]pairEntry, n), uint64(n - 1)}
 }
 
-// at returns the entry of a pair, empty when it was not there.
+// at returns the entry of a pair, fresh and empty when it was not there.
 func (t *pairTable) at(resolver, item int32) (e *pairEntry, fresh bool) {
 	h := mixed(uint64(uint32(resolver))<<32 | uint64(uint32(item)))
-	e = &t.entries[h&t.mask]
+	line := &t.lines[h&t.mask]
 	tag := uint32(h>>32) | 1
-	if e.tag == tag {
-		return e, false
+	first, at := ^uint32(0), 0
+	for i := range line {
+		if line[i].tag == tag {
+			return &line[i], false
+		}
+		if last := max(line[i].until[0], line[i].until[1], line[i].until[2]); last < first {
+			first, at = last, i
+		}
 	}
-	*e = pairEntry{tag: tag}
-	return e, true
+	line[at] = pairEntry{tag: tag}
+	return &line[at], true
 }
 
 // keyTable is the same for what is known by a hash only.

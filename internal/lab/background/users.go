@@ -56,7 +56,7 @@ func newUsers(w *lab.World, rate, inVain float64, end int64) (*users, error) {
 		ttl += c.items[i].share * float64(c.items[i].ttl)
 	}
 	u.cold, u.coldRate = lab.NewWeighted(mass), total*u.asks
-	u.table = newPairTable(int(min(max(3*u.coldRate*ttl, 1<<14), 1<<21)))
+	u.table = newPairTable(int(min(max(u.coldRate*ttl, 1<<14), 1<<21)))
 	u.start()
 	if inVain > 0 {
 		u.missing = newMissing(w, c, inVain, &demand, end)
