@@ -48,6 +48,9 @@ type RecastOptions struct {
 	Path   *Path
 	Spread Spread
 	Zones  []*Zone
+	// Warmed is the zone whose owners the path's Warm knows; nil means that it knows
+	// those of all Zones.
+	Warmed *Zone
 	Seed   uint64
 }
 
@@ -215,9 +218,15 @@ func (c *recast) ask(p *cast, through bool, out *Outbox) {
 	if q.Opcode != 0 || q.Class != 1 {
 		return
 	}
-	if z := zoneOf(c.opt.Zones, q.Name); z != nil {
-		c.opt.Path.Ask(p.at, z, c.rnd, q.Name, q.Type, Options{Lane: int(p.lane)}, out)
+	z := zoneOf(c.opt.Zones, q.Name)
+	if z == nil {
+		return
 	}
+	path := *c.opt.Path
+	if c.opt.Warmed != nil && c.opt.Warmed != z {
+		path.Warm = nil
+	}
+	path.Ask(p.at, z, c.rnd, q.Name, q.Type, Options{Lane: int(p.lane)}, out)
 }
 
 // zoneOf is the zone that a name is in, the deepest of several; nil when it is in none.

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -145,6 +146,35 @@ func TestRecastThroughResolvers(t *testing.T) {
 		if want := "[a 3 b 3 c 3 d 3 www 0 e 3 f 3]"; fmt.Sprint(got) != want {
 			t.Errorf("%v, want %s", got, want)
 		}
+	}
+}
+
+// TestRecastWarm: what a resolver's other clients have asked does not arrive, and
+// whoever knows of that is asked about its own zone alone.
+func TestRecastWarm(t *testing.T) {
+	z := smallZone(t, lab.Unsigned)
+	other := &lab.Zone{Apex: dnsname.MustParse("other.example"), TTL: 300, NegativeTTL: 300, Servers: z.Servers}
+	other.AddRecords(func(yield func([]byte, uint16) bool) {
+		_ = yield(dnsname.MustParse("other.example"), lab.TypeSOA) && yield(dnsname.MustParse("www.other.example"), lab.TypeA)
+	})
+	if err := other.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	warm := func(_ *lab.Resolver, owner int, _ uint16, _ *rand.Rand) bool {
+		return string(dnsname.First(z.Owners[owner].Name)) == "www"
+	}
+	o := lab.RecastOptions{Path: &lab.Path{Resolvers: []*lab.Resolver{{Addr: netip.MustParseAddr("10.80.0.1")}}, Warm: warm}, Zones: []*lab.Zone{other, z}, Warmed: z}
+	s, err := recording().Recast(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, q := range lab.Collect(s) {
+		got = append(got, dnsname.Text(q.Name))
+	}
+	want := "[a.corp.example b.corp.example c.corp.example d.corp.example e.corp.example www.other.example f.corp.example]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("%v, want %s", got, want)
 	}
 }
 
