@@ -21,7 +21,7 @@ import (
 
 func labCommand(std streams) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Make traffic whose truth is known, and measure how well reconnaissance is found in it"}
-	cmd.AddCommand(labCaptureCommand(std), labReplayCommand(std), labJudgeCommand(std))
+	cmd.AddCommand(labCaptureCommand(std), labReplayCommand(std), labJudgeCommand(std), labSimulateCommand(std))
 	return cmd
 }
 

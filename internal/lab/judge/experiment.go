@@ -188,35 +188,16 @@ func (t *trial) addSubject(make Subjects, without bool) error {
 
 // play feeds the merged traffic to all.
 func (t *trial) play() error {
-	var background, actor *picket.Query
-	if t.e.Background != nil {
-		background = t.e.Background.Next()
-	}
-	if t.e.Actor != nil {
-		actor = t.e.Actor.Next()
-	}
 	t.begin, t.end = t.e.World.Begin, t.e.World.Begin
-	over := int64(0)
-	for {
-		mine := actor != nil && (background == nil || actor.Time < background.Time)
-		q := background
-		if mine {
-			q = actor
-		}
-		if q == nil || over > 0 && q.Time > over || t.e.Limit > 0 && q.Time > t.begin+int64(t.e.Limit) {
-			break
-		}
+	traffic := t.e.Traffic()
+	for q := traffic.Next(); q != nil; q = traffic.Next() {
+		mine := traffic.Actor()
 		if mine {
 			t.arrivals = append(t.arrivals, q.Time)
 			t.sources[q.Client] = true
 		}
 		if err := t.feed(q, mine); err != nil {
 			return err
-		}
-		if !mine {
-			background = t.e.Background.Next()
-		} else if actor = t.e.Actor.Next(); actor == nil {
-			over = q.Time + int64(t.e.Tail) + 1
 		}
 	}
 	for _, s := range t.subjects {

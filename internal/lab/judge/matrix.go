@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/picket-dns/picket/internal/lab"
@@ -37,6 +38,7 @@ type Size struct {
 	Rates  []string
 	Tools  []string // names; nil means all
 	Names  int      // of the largest zones; 0 means 2,000
+	Rate   float64  // queries a second of the background; 0 draws it
 	Slow   int      // words of the lists that are asked slowly
 	Benign int      // queries of the benign block, together
 	Bulk   int      // those of the bulk block
@@ -389,6 +391,9 @@ func (p *Plan) quiet(w *lab.World) (*background.Background, error) {
 	if p.Cell.Rate == "1/h" {
 		rate = min(rate, 1)
 	}
+	if p.Size.Rate > 0 {
+		rate = p.Size.Rate
+	}
 	return background.New(w, background.Options{Rate: rate, Duration: 90 * 24 * time.Hour})
 }
 
@@ -404,10 +409,69 @@ func (p *Plan) storm(w *lab.World, storm background.Storm) (*Experiment, error) 
 // background builds a run of about so many queries without an adversary.
 func (p *Plan) background(w *lab.World, queries int) (*Experiment, error) {
 	rate := math.Exp(math.Log(2) + lab.Rand(p.Seed, "rate").Float64()*math.Log(50))
+	if p.Size.Rate > 0 {
+		rate = p.Size.Rate
+	}
 	long := time.Duration(float64(queries) / rate * float64(time.Second))
 	b, err := background.New(w, background.Options{Rate: rate, Duration: long})
 	if err != nil {
 		return nil, err
 	}
 	return &Experiment{Background: b, Retired: true, Own: b.Own(), Limit: long}, nil
+}
+
+// Single plans one run that is chosen by hand: a tool, an evader or a storm, or
+// background alone when no name is given. The cell's empty fields get the usual
+// values.
+func (s *Size) Single(c Cell, seed uint64) (Plan, error) {
+	for field, usual := range map[*string]string{&c.Path: "direct", &c.Zone: "unsigned", &c.List: "own", &c.Rate: "native"} {
+		if *field == "" {
+			*field = usual
+		}
+	}
+	if c.Tool == "" {
+		p := s.benign(s.Benign)[0]
+		p.Cell.Zone, p.Seed, p.Size = c.Zone, seed, s
+		return p, nil
+	}
+	for _, p := range s.storms() {
+		if p.Cell.Tool == c.Tool {
+			p.Seed, p.Size, p.Cell.Zone = seed, s, c.Zone
+			return p, nil
+		}
+	}
+	for _, t := range slices.Concat(adversary.Tools(), adversary.Evaders()) {
+		if t.Name == c.Tool {
+			k, err := knowledge(c.List)
+			if err != nil {
+				return Plan{}, err
+			}
+			p := attack(t, c.Path, c.Zone, c.List, c.Rate, func(o *adversary.Options) { o.List = k })
+			p.Seed, p.Size = seed, s
+			return p, nil
+		}
+	}
+	return Plan{}, fmt.Errorf("no tool, evader or storm is called %q: want one of %s", c.Tool, strings.Join(Tools(), ", "))
+}
+
+// Tools names all tools, evaders and storms.
+func Tools() (names []string) {
+	for _, t := range slices.Concat(adversary.Tools(), adversary.Evaders()) {
+		names = append(names, t.Name)
+	}
+	for _, s := range background.Storms() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func knowledge(name string) (adversary.Knowledge, error) {
+	var names []string
+	for k := adversary.KnowsOwn; k <= adversary.KnowsHits; k++ {
+		if k.String() == name {
+			return k, nil
+		}
+		names = append(names, k.String())
+	}
+	return 0, fmt.Errorf("no list is called %q: want one of %s", name, strings.Join(names, ", "))
 }
