@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
@@ -160,7 +159,7 @@ func (s *Shape) Mix() string {
 	})
 	var out []string
 	for _, t := range types {
-		if s.Share(t) < 0.03 {
+		if s.Share(t) < 0.03 || len(out) == 5 {
 			out = append(out, "…")
 			break
 		}
@@ -177,19 +176,19 @@ type Row struct {
 
 // PrintShapes writes shapes as a Markdown table.
 func PrintShapes(w io.Writer, rows []Row) error {
-	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(t, "| run\t| queries\t| names per query\t| types, %\t| NX\t| in order\t| median gap\t| span\t| RD\t| TCP\t|")
-	fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	var b strings.Builder
+	b.WriteString("| run | queries | names per query | types, % | NX | in order | median gap | span | RD | TCP |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range rows {
 		s := &rows[i].Shape
 		order := "–"
 		if s.Ordered > 0 {
-			order = fmt.Sprintf("%.3f", s.Ordered)
+			order = fmt.Sprintf("%.2f", s.Ordered)
 		}
-		fmt.Fprintf(t, "| %s\t| %d\t| %.2f\t| %s\t| %.3f\t| %s\t| %s\t| %s\t| %.2f\t| %.3f\t|\n", rows[i].Name, s.Queries, float64(s.Names)/float64(max(s.Queries, 1)),
+		fmt.Fprintf(&b, "| %s | %d | %.2f | %s | %.2f | %s | %s | %s | %.2f | %.3f |\n", rows[i].Name, s.Queries, float64(s.Names)/float64(max(s.Queries, 1)),
 			s.Mix(), s.NX, order, duration(s.Gap), duration(s.Span), s.RD, s.TCP)
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // duration writes nanoseconds with two digits that count.

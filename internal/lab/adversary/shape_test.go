@@ -4,14 +4,15 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"flag"
 	"math"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/input"
 	"github.com/picket-dns/picket/internal/input/decode"
@@ -56,9 +57,9 @@ func (fileRecords) Directive(string, []byte)             {}
 func (fileRecords) Problem(masterfile.Problem)           {}
 
 // captureWorld is the zone that a capture was made in, as far as its tools see it.
-func captureWorld(t *testing.T, apex string) *lab.World {
+func captureWorld(t *testing.T, apex string, signing lab.Signing) *lab.World {
 	t.Helper()
-	z := &lab.Zone{Apex: dnsname.MustParse(apex), TTL: 300, NegativeTTL: 300, Servers: []netip.Addr{netip.MustParseAddr("10.53.0.1"), netip.MustParseAddr("10.53.0.2")},
+	z := &lab.Zone{Apex: dnsname.MustParse(apex), Signing: signing, TTL: 300, NegativeTTL: 300, Servers: []netip.Addr{netip.MustParseAddr("10.53.0.1"), netip.MustParseAddr("10.53.0.2")},
 		OpenTransfer: apex == "corp-a.example"}
 	f, err := os.Open(pickettest.Shared(t, "recon", "zones", apex+".zone"))
 	if err != nil {
@@ -149,7 +150,7 @@ func simulate(t *testing.T, c *compared) adversary.Shape {
 	} else {
 		prefix, hosts = "198.18.64.0/24", 131
 	}
-	w := captureWorld(t, c.zone)
+	w := captureWorld(t, c.zone, lab.Unsigned)
 	v, err := adversary.ReverseZone(netip.MustParsePrefix(prefix), hosts, w.Zone, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -200,6 +201,29 @@ func TestToolsLookLikeTheirCaptures(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log("\n" + table.String())
+	checkDoc(t, "shapes", table.String())
 }
 
-var _ picket.QuerySink = (*lab.Track)(nil)
+var update = flag.Bool("update", false, "write the tables of docs/lab-tools.md")
+
+// checkDoc holds that a table of the documentation is what was measured.
+func checkDoc(t *testing.T, mark, table string) {
+	t.Helper()
+	path := filepath.Join("..", "..", "..", "docs", "lab-tools.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), "<!-- "+mark+" -->\n")
+	held, after, closed := strings.Cut(rest, "<!-- end of "+mark+" -->\n")
+	switch {
+	case !ok || !closed:
+		t.Fatalf("%s has no place for %s", path, mark)
+	case *update:
+		if err := os.WriteFile(path, []byte(before+"<!-- "+mark+" -->\n"+table+"<!-- end of "+mark+" -->\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case held != table:
+		t.Errorf("%s is not what is measured; run go test ./internal/lab/adversary -run 'Captures|Costs' -update", path)
+	}
+}
