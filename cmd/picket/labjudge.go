@@ -47,7 +47,7 @@ minutes; --full runs all of it, which takes hours. docs/evaluation.md says how i
 	f := cmd.Flags()
 	f.BoolVar(&o.full, "full", false, "the whole matrix, with 20 seeds a cell")
 	f.StringSliceVar(&o.blocks, "block", nil, "only these blocks: "+strings.Join(judge.Blocks(), ", "))
-	f.StringSliceVar(&o.tools, "tool", nil, "only these tools, evaders or sets")
+	f.StringArrayVar(&o.tools, "tool", nil, "only this tool, evader or set; may be repeated")
 	f.IntVar(&o.seeds, "seeds", 0, "seeds a cell; 0 is what the size says")
 	f.IntVar(&o.bulk, "bulk", 0, "queries of the bulk block; 0 is what the size says")
 	f.StringVar(&o.out, "out", "", "folder for results.md, runs.csv and the plots; without it the tables go to standard output")
@@ -78,7 +78,9 @@ func labJudge(ctx context.Context, std streams, o judgeOptions) error {
 	}
 	if len(o.tools) > 0 {
 		size.Tools = o.tools
-		command += " --tool " + strings.Join(o.tools, ",")
+		for _, t := range o.tools {
+			command += fmt.Sprintf(" --tool %q", t)
+		}
 	}
 	plans, err := size.Plans(o.blocks...)
 	if err != nil {

@@ -94,7 +94,7 @@ func (p *Plan) replay(rec *Recording) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := lab.RecastOptions{Actors: rec.Actors, Begin: w.Begin + int64(lead), Zones: zones, Seed: p.Seed}
+	o := lab.RecastOptions{Actors: rec.Actors, Begin: w.Begin + int64(lead), Zones: zones, Warmed: w.Zone, Seed: p.Seed}
 	if p.Cell.Path != asRecorded {
 		if o.Path, err = path(p.Cell.Path, w, p.Seed); err != nil {
 			return nil, err
