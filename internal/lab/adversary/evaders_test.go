@@ -98,6 +98,25 @@ func TestEvadersStayBelow(t *testing.T) {
 			}
 		}
 	})
+	t.Run("framed resolvers", func(t *testing.T) {
+		all, w := evade(t, "framed resolvers", 4)
+		framed := map[netip.Addr]int{}
+		for i := range all {
+			if j := slices.IndexFunc(w.Fleet.Resolvers, func(r lab.Resolver) bool { return r.Addr == all[i].Client }); j >= 0 {
+				framed[all[i].Client]++
+			}
+			if all[i].Has(picket.FlagRD) || !all[i].Has(picket.FlagDO) {
+				t.Fatal("does not ask as a resolver does")
+			}
+		}
+		least := len(all)
+		for _, n := range framed {
+			least = min(least, n)
+		}
+		if len(framed) != 6 || least < 900 {
+			t.Errorf("%d resolvers framed with %d questions or more", len(framed), least)
+		}
+	})
 	t.Run("sorted blocks", func(t *testing.T) {
 		all, _ := evade(t, "sorted blocks", 1)
 		ascents := 0
@@ -197,6 +216,18 @@ func TestEvadersStayBelow(t *testing.T) {
 			t.Errorf("%d of %d questions have a form that is known; %d names learned", known, n, r.Disclosed(wholeRun))
 		}
 	})
+}
+
+// TestPoisonKeepsTheRate: the days before the list are no longer at a low rate, and
+// have fewer questions.
+func TestPoisonKeepsTheRate(t *testing.T) {
+	tool := find(t, "slow poison")
+	w, o := fits(t, &tool, lab.Direct("eight", 8))
+	o.Rate = 0.01
+	s := adversary.ShapeOf(start(t, w, tool, o))
+	if span := s.Span / lab.Second; s.Queries < 1500+2500 || s.Queries > 1500+3500 || span < 7*86400+140_000 || span > 7*86400+160_000 {
+		t.Errorf("%d questions in %d s", s.Queries, span)
+	}
 }
 
 // TestWhatEvasionCosts prints what evaders pay, each with what it needs: one source,

@@ -170,7 +170,7 @@ func (l *listing) disguise(now int64, lane int, out *lab.Outbox) int64 {
 	for range c.Each {
 		h := how{lane: lane, cover: true, forged: c.Forged}
 		if c.Forged {
-			h.lane = r.rnd.IntN(forgedSources)
+			h.lane = r.rnd.IntN(r.cover.Sources())
 		}
 		at := now
 		var name []byte

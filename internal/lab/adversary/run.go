@@ -99,10 +99,7 @@ func (r *Run) check() error {
 func (r *Run) equip() {
 	for _, s := range r.tool.Stages {
 		if s.Cover.Forged {
-			r.cover = &lab.Path{Name: "forged"}
-			for range forgedSources {
-				r.cover.Stubs = append(r.cover.Stubs, netip.AddrFrom4([4]byte{10, 224 + byte(r.rnd.Uint32N(16)), byte(r.rnd.Uint32()), byte(r.rnd.Uint32())}))
-			}
+			r.cover = r.forge(s.Cover.Framed)
 		}
 		if s.Rest.Fresh && len(r.o.Path.Resolvers) == 0 {
 			p := &lab.Path{Name: "a /64 for each handful", Trip: r.o.Path.Trip}
@@ -114,6 +111,25 @@ func (r *Run) equip() {
 		}
 	}
 }
+
+// forge is the path on which forged questions come.
+func (r *Run) forge(framed bool) *lab.Path {
+	p := &lab.Path{Name: "forged"}
+	if framed && r.w.Fleet != nil {
+		for i := range min(framedSources, len(r.w.Fleet.Resolvers)) {
+			if a := &r.w.Fleet.Resolvers[i]; a.Addr.IsValid() {
+				p.Stubs = append(p.Stubs, a.Addr)
+			}
+		}
+	}
+	for len(p.Stubs) == 0 || !framed && len(p.Stubs) < forgedSources {
+		p.Stubs = append(p.Stubs, netip.AddrFrom4([4]byte{10, 224 + byte(r.rnd.Uint32N(16)), byte(r.rnd.Uint32()), byte(r.rnd.Uint32())}))
+	}
+	return p
+}
+
+// framedSources is how many resolvers a forger frames.
+const framedSources = 6
 
 // forgedSources is from how many addresses an evader forges questions.
 const forgedSources = 4096

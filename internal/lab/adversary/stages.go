@@ -185,6 +185,10 @@ func (p *probing) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
 	}
 	label := probe.label(r.rnd, now)
 	lane, now := r.source(now, Rest{})
+	var flags picket.QueryFlags
+	if probe.Mixed {
+		flags = picket.FlagMixed
+	}
 	var below [][]byte
 	if probe.Depth > 0 {
 		below = r.popular(probe.Depth)
@@ -199,20 +203,11 @@ func (p *probing) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
 				label = probe.label(r.rnd, now)
 			}
 			if name := r.name(label + rel); name != nil {
-				now, _ = r.ask(now, name, t, how{lane: lane, flags: mixed(label)}, out)
+				now, _ = r.ask(now, name, t, how{lane: lane, flags: flags}, out)
 			}
 		}
 	}
 	return now + r.pause(p.s), true
-}
-
-// mixed is the flag of a label that the tool writes with capitals: probes of letters
-// and digits in which none is twice are of that kind.
-func mixed(label string) picket.QueryFlags {
-	if len(label) == 12 && strings.ContainsAny(label, digits) {
-		return picket.FlagMixed
-	}
-	return 0
 }
 
 // poisoning asks, for days, for names that do not exist and for some that do, so
@@ -239,7 +234,11 @@ func newPoison(r *Run, s *Stage) *poisoning {
 }
 
 func (p *poisoning) work(_ int, now int64, out *lab.Outbox) (int64, bool) {
-	now += lab.Exp(p.r.rnd, float64(p.s.Each)/86400)
+	rate := float64(p.s.Each) / 86400
+	if p.r.o.Rate > 0 {
+		rate = min(rate, p.r.o.Rate/2)
+	}
+	now += lab.Exp(p.r.rnd, rate)
 	if now > p.until || p.r.over {
 		return min(now, p.until), false
 	}

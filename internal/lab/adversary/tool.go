@@ -152,6 +152,7 @@ type Probe struct {
 	Alphabet string
 	Min, Max int    // length
 	Distinct bool   // no character twice
+	Mixed    bool   // written with capitals
 	Make     string // "uuid", "xid", "epoch" instead
 	Count    int    // so many labels; 0 means 1
 	Types    []uint16
@@ -167,6 +168,8 @@ type Cover struct {
 	Each int // so many for each real question
 	// Forged sends them from addresses that are not the adversary's.
 	Forged bool
+	// Framed takes these from large resolvers that others use, and asks as they do.
+	Framed bool
 }
 
 // CoverKind is what cover looks like.

@@ -41,7 +41,7 @@ func both(name string) []Question {
 func dnsrecon() []Tool {
 	// It looks whether the server makes names up, over TCP, before anything else.
 	honest := survey(Question{Name: "{random}.com.", Type: lab.TypeA, Stream: true}, Question{Name: "{random}.com.", Type: lab.TypeAAAA, Stream: true})
-	probe := Stage{Do: DoProbe, Probe: Probe{Alphabet: alphanum, Min: 12, Max: 12, Distinct: true}}
+	probe := Stage{Do: DoProbe, Probe: Probe{Alphabet: alphanum, Min: 12, Max: 12, Distinct: true, Mixed: true}}
 	servers := slices.Concat([]Question{{Type: lab.TypeSOA}}, both("{ns}"), []Question{{Type: lab.TypeNS}}, both("{ns}"))
 	std := slices.Concat([]Question{{Type: lab.TypeDNSKEY}}, servers,
 		[]Question{{Name: "www.google.com.", Type: lab.TypeNS, Each: true}, {Name: "version.bind.", Type: lab.TypeTXT, Class: 3, Each: true}, {Type: lab.TypeMX}},
