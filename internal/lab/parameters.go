@@ -66,6 +66,10 @@ type Parameters struct {
 	Vendors    float64 `says:"attack-surface vendors, which ask for what passive DNS has of the zone" value:"1" sweep:"0-3"`
 	Research   float64 `says:"research scanners: one or two questions each" value:"5" unit:"per day" sweep:"1-50" log:"yes"`
 	Validators float64 `says:"resolvers' DNSKEY and DS questions beside their others, share of queries of a signed zone" value:"0.02" sweep:"0.005-0.05"`
+	// What decides how much of mail is asked in vain, and crawlers.
+	MailNewer    float64 `says:"mail servers that ask for the newer policies: MTA-STS, and TLSA as far as they validate" value:"0.1" sweep:"0.03-0.3" log:"yes"`
+	StaleKeys    float64 `says:"share of DKIM questions for selectors that are no more or never were" value:"0.05" sweep:"0.01-0.2" log:"yes"`
+	CrawlerShare float64 `says:"share of queries that one crawler sends" value:"0.002" sweep:"0.0005-0.005" log:"yes"`
 }
 
 // Parameter is one of Parameters as documentation shows it.

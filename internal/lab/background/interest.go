@@ -140,7 +140,8 @@ func (p *passing) rate(asks float64) float64 {
 		for bi := range p.between {
 			b := &p.between[bi]
 			each := asks * r.mean * b.mean / b.item.share // b.item.share is the number below
-			pass := b.item.share * each / (1 + each*float64(p.c.zone.TTL))
+			// Somebody is led down again when the first of a name's types has expired.
+			pass := b.item.share * each / (1 + each*float64(min(p.c.zone.TTL, p.c.zone.NegativeTTL)))
 			sum += r.n * b.n * pass / (1 + pass*float64(p.c.keeps(&b.item, &r.r, lab.TypeA)))
 		}
 	}

@@ -22,16 +22,13 @@ type mail struct {
 	report    []byte // _smtp._tls
 }
 
-// Shares of mail software that asks for the newer policies: nobody has published
-// them; they decide little but how much of mail is asked in vain.
+// What most mail software does, and reports of TLS (RFC 8460), which little does: they
+// decide little of what the servers see. What decides more is in lab.Parameters.
 const (
-	asksTLSA   = 0.08
-	asksMTASTS = 0.12
-	asksReport = 0.03
 	asksDKIM   = 0.85
-	asksStale  = 0.05 // of those, selectors that are no more or never were
 	asksDMARC  = 0.9
 	asksBack   = 0.5 // forward-confirms the name that the reverse tree gave
+	asksReport = 0.03
 )
 
 func newMail(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
@@ -73,7 +70,7 @@ func mailOf(a *asker) *mail {
 func (m *mail) deliver(at int64, r int, out *lab.Outbox) {
 	apex := m.a.w.Zone.Apex
 	at, _ = m.a.through(at, r, apex, lab.TypeMX, out)
-	if m.a.rnd.Float64() < asksMTASTS {
+	if m.a.rnd.Float64() < m.a.w.Params.MailNewer {
 		var rcode picket.Rcode
 		if at, rcode = m.a.through(at, r, m.mtaSTS, lab.TypeTXT, out); rcode == picket.RcodeNoError {
 			at, _ = m.a.through(at, r, m.policy, lab.TypeA, out)
@@ -85,7 +82,7 @@ func (m *mail) deliver(at int64, r int, out *lab.Outbox) {
 	i := m.a.rnd.IntN(len(m.hosts))
 	at, _ = m.a.through(at, r, m.hosts[i], lab.TypeA, out)
 	m.a.through(at, r, m.hosts[i], lab.TypeAAAA, out)
-	if m.a.w.Fleet.Resolvers[r].Validates && m.a.rnd.Float64() < asksTLSA {
+	if m.a.w.Fleet.Resolvers[r].Validates && m.a.rnd.Float64() < m.a.w.Params.MailNewer {
 		m.a.through(at, r, m.tlsa[i], lab.TypeTLSA, out)
 	}
 }
@@ -99,7 +96,7 @@ func (m *mail) check(at int64, r int, out *lab.Outbox) {
 	at, _ = m.a.through(at, r, m.a.w.Zone.Apex, lab.TypeTXT, out)
 	if rnd.Float64() < asksDKIM {
 		switch {
-		case rnd.Float64() < asksStale || len(m.selectors) == 0:
+		case rnd.Float64() < m.a.w.Params.StaleKeys || len(m.selectors) == 0:
 			at, _ = m.a.through(at, r, m.stale[min(rnd.IntN(len(m.stale)), rnd.IntN(len(m.stale)))], lab.TypeTXT, out)
 		default:
 			at, _ = m.a.through(at, r, m.selectors[rnd.IntN(len(m.selectors))], lab.TypeTXT, out)

@@ -90,7 +90,7 @@ func newCrawlers(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
 	}
 	flat := flatHours()
 	var y yield
-	want := crawlerShare * float64(n) * rate
+	want := w.Params.CrawlerShare * float64(n) * rate
 	at := flat.wait(a.rnd, w.Begin, end, want)
 	return until(end, lab.PlanFrom(at, func(out *lab.Outbox) (int64, bool) {
 		if at == never {
@@ -106,7 +106,3 @@ func newCrawlers(w *lab.World, rate float64, end int64) (lab.Stream, float64) {
 		return at, at != never
 	})), want
 }
-
-// crawlerShare is the part of all queries that one crawler sends; nobody has
-// published it.
-const crawlerShare = 0.002

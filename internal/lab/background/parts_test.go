@@ -320,3 +320,32 @@ func distance(a, b []byte) int {
 	}
 	return row[len(b)]
 }
+
+// TestSweptWorlds: whatever the parameters are drawn to be, the rate and the share of
+// what is asked in vain come out as wanted.
+func TestSweptWorlds(t *testing.T) {
+	for seed := range uint64(8) {
+		w := testWorld(t, seed, []int{60, 600, 6000}[seed%3], lab.Signing(seed%3))
+		w.Params = lab.SweptParameters(lab.Rand(seed, "parameters"))
+		w.Fleet = lab.NewFleet(&w.Params, lab.Rand(seed, "fleet"))
+		const rate = 4
+		b := newTest(t, w, Options{Rate: rate, Duration: 24 * time.Hour})
+		demand := newHours(w.Params.HourSwing, w.Params.WeekendDip)
+		n, nx, last := 0.0, 0.0, w.Begin
+		for q := b.Next(); q != nil; q = b.Next() {
+			if q.Time < last {
+				t.Fatalf("seed %d: query %.0f is before the one that came before it", seed, n)
+			}
+			n, last = n+1, q.Time
+			if q.Rcode == picket.RcodeNXDomain {
+				nx++
+			}
+		}
+		monday := 0.0
+		for _, f := range demand[:24] {
+			monday += f / 24
+		}
+		near(t, "queries a second", n/86400, rate*monday, 0.04)
+		near(t, "share of NXDOMAIN", nx/n, w.Params.NX, 0.06)
+	}
+}
