@@ -32,6 +32,9 @@ type Resolver struct {
 	// Minimise: asks label by label from the apex (RFC 9156); Relaxed goes on below a
 	// name that does not exist.
 	Minimise, Relaxed bool
+	// Whole: as it minimises, it asks the whole name for A, too, before it asks for
+	// another type; Unbound does.
+	Whole bool
 	Mixed             bool // 0x20: mixed case, which inputs tell as FlagMixed
 	Aggressive        bool // answers from cached NSEC proofs itself (RFC 8198)
 	Validates         bool // sets DO
@@ -112,9 +115,9 @@ const (
 func (r *Resolver) Ask(now int64, z *Zone, c *Cache, rnd *rand.Rand, name []byte, qtype uint16, out *Outbox) (done int64, rcode picket.Rcode) {
 	var sfx dnsname.Suffixes
 	z.hasher.Sum(name, &sfx)
-	// RFC 8020: nothing is below a name that does not exist.
+	// RFC 8020: nothing is below a name that does not exist. Relaxed resolvers do not rely on it.
 	depth := sfx.N - dnsname.Labels(z.Apex)
-	for up := 0; up < depth; up++ {
+	for up := 0; up < depth && (up == 0 || !r.Relaxed); up++ {
 		if c.has(typeKey(sfx.Hash[up], keyMissing), now) {
 			return now, picket.RcodeNXDomain
 		}
@@ -129,16 +132,21 @@ func (r *Resolver) Ask(now int64, z *Zone, c *Cache, rnd *rand.Rand, name []byte
 	if r.Minimise {
 		first = max(min(depth-1, 9), 0) // RFC 9156 §2.3: at most ten steps
 	}
-	for up := first; ; up-- {
+	last := 0
+	if r.Minimise && r.Whole && qtype != TypeA && depth > 0 {
+		last = -1 // the whole name once more, for its type
+	}
+	for step := first; ; step-- {
+		up := max(step, 0)
 		q := picket.Query{Name: name[sfx.At[up]:], Type: qtype}
-		if up > 0 {
+		if step > last {
 			q.Type = TypeA // RFC 9156 §2.1: any type that hides the client's
-			if c.has(typeKey(sfx.Hash[up], q.Type), now) {
+			if c.has(typeKey(sfx.Hash[up], q.Type), now) || r.Relaxed && c.has(typeKey(sfx.Hash[up], keyMissing), now) {
 				continue
 			}
 		}
 		now, rcode = r.send(now, z, c, rnd, &q, sfx.Hash[up], out)
-		if up == 0 || q.Flags&picket.FlagReferral != 0 || rcode == picket.RcodeNXDomain && !r.Relaxed {
+		if step == last || q.Flags&picket.FlagReferral != 0 || rcode == picket.RcodeNXDomain && !r.Relaxed {
 			return now, rcode
 		}
 	}

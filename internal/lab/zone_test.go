@@ -94,6 +94,8 @@ func TestResolverHabits(t *testing.T) {
 		{"a minimising resolver goes label by label", lab.Resolver{Minimise: true}, lab.Unsigned, []string{"host.deep"}, []string{"deep.corp.example 1", "host.deep.corp.example 1"}},
 		{"and stops at what does not exist", lab.Resolver{Minimise: true}, lab.Unsigned, []string{"a.nope"}, []string{"nope.corp.example 1"}},
 		{"unless it is relaxed", lab.Resolver{Minimise: true, Relaxed: true}, lab.Unsigned, []string{"a.nope"}, []string{"nope.corp.example 1", "a.nope.corp.example 1"}},
+		{"also when that is cached", lab.Resolver{Minimise: true, Relaxed: true}, lab.Unsigned, []string{"nope", "a.nope", "nope"}, []string{"nope.corp.example 1", "a.nope.corp.example 1"}},
+		{"some ask the whole name twice", lab.Resolver{Minimise: true, Relaxed: true, Whole: true}, lab.Unsigned, []string{"host.deep", "www"}, []string{"deep.corp.example 1", "host.deep.corp.example 1", "www.corp.example 1"}},
 		{"cached denials answer for their neighbours", lab.Resolver{Validates: true, Aggressive: true}, lab.NSEC, []string{"nope", "noqe"}, []string{"nope.corp.example 1"}},
 		{"not in a zone with NSEC3", lab.Resolver{Validates: true, Aggressive: true}, lab.NSEC3, []string{"nope", "noqe"}, []string{"nope.corp.example 1", "noqe.corp.example 1"}},
 	} {
