@@ -34,16 +34,16 @@ type Resolver struct {
 	Minimise, Relaxed bool
 	// Whole: as it minimises, it asks the whole name for A, too, before it asks for
 	// another type; Unbound does.
-	Whole bool
-	Mixed             bool // 0x20: mixed case, which inputs tell as FlagMixed
-	Aggressive        bool // answers from cached NSEC proofs itself (RFC 8198)
-	Validates         bool // sets DO
-	Cookie            bool // sends full cookies (RFC 7873)
-	EDNSSize          uint16
-	TCP               float64 // share of queries over TCP
-	Repeat            float64 // share of queries that are sent twice, because an answer was lost
-	TTLCap            uint32  // seconds; 0 means none
-	NegativeCap       uint32  // seconds; 0 means none
+	Whole       bool
+	Mixed       bool // 0x20: mixed case, which inputs tell as FlagMixed
+	Aggressive  bool // answers from cached NSEC proofs itself (RFC 8198)
+	Validates   bool // sets DO
+	Cookie      bool // sends full cookies (RFC 7873)
+	EDNSSize    uint16
+	TCP         float64 // share of queries over TCP
+	Repeat      float64 // share of queries that are sent twice, because an answer was lost
+	TTLCap      uint32  // seconds; 0 means none
+	NegativeCap uint32  // seconds; 0 means none
 	// Clients is its share of the users' interest; what it asks depends on its cache.
 	Clients float64
 }
