@@ -168,7 +168,7 @@ func joinRows(rows []sightingRow, f *picket.SightingFilter) []joined {
 // tables selects sightingColumns of all that counts, and leaves out rows that where
 // does not select as far as that makes reading shorter.
 func (q *sightingQuery) tables(ctx context.Context, tx *sql.Tx) (string, error) {
-	if q.byData == "" || q.byKey {
+	if len(q.byData) == 0 || q.byKey {
 		return sightingTables(ctx, tx)
 	}
 	runs, err := runsOf(ctx, tx)
@@ -200,11 +200,16 @@ type keyRange struct{ lo, hi uint64 }
 // millisecond.
 const maxRanges = 400
 
-// keysOf returns where the rows are whose data_key fulfils a condition; ok is false
+// keysOf returns where the rows are whose data_key fulfils one of conds; ok is false
 // when they are in so many places that reading all of the run takes no longer.
-func (r sightingRun) keysOf(ctx context.Context, q querier, cond string) (list []keyRange, ok bool, err error) {
+func (r sightingRun) keysOf(ctx context.Context, q querier, conds []string) (list []keyRange, ok bool, err error) {
 	limit := min(maxRanges, 4+int(r.rows/groupRows))
-	query := `SELECT min(key), max(key) FROM ` + r.byData() + ` WHERE ` + cond + ` GROUP BY key >> 32 LIMIT ` + strconv.Itoa(limit+1)
+	// One by one: zone maps are of use for a single condition only.
+	from := make([]string, len(conds))
+	for i, cond := range conds {
+		from[i] = `SELECT key FROM ` + r.byData() + ` WHERE ` + cond
+	}
+	query := `SELECT min(key), max(key) FROM (` + strings.Join(from, ` UNION ALL `) + `) GROUP BY key >> 32 LIMIT ` + strconv.Itoa(limit+1)
 	err = each(ctx, q, query, nil, func(rows *sql.Rows) error {
 		var k keyRange
 		err := rows.Scan(&k.lo, &k.hi)

@@ -184,8 +184,8 @@ type sightingQuery struct {
 	exact string
 	key   uint64
 	byKey bool // where bounds the key
-	// byData, when not empty, is a condition on data_key, which where has, too.
-	byData string
+	// byData, when not empty, are conditions on data_key, of which where demands one.
+	byData []string
 	// only, when not nil, is what SQL cannot say: it is asked of every row.
 	only func(*picket.Sighting) bool
 }
@@ -230,13 +230,12 @@ func (q *sightingQuery) and(cond string, args ...any) {
 	q.args = append(q.args, args...)
 }
 
-// dataKey is and, for a condition on data_key alone.
-func (q *sightingQuery) dataKey(cond string) {
-	q.and(cond)
-	if q.byData != "" {
-		cond = q.byData + ` AND ` + cond
+// dataKey selects what fulfils one of some conditions on data_key alone.
+func (q *sightingQuery) dataKey(conds ...string) {
+	q.and(`(` + strings.Join(conds, ` OR `) + `)`)
+	if q.byData == nil {
+		q.byData = conds
 	}
-	q.byData = cond
 }
 
 func (q *sightingQuery) name(k *nameKeyer, name string, below bool) {
@@ -293,13 +292,13 @@ func (q *sightingQuery) data(k *nameKeyer, data string, below bool) {
 	}
 	// What type it is of is not known: as which it would be stored decides.
 	lower, name := lowerText(data), canonicalName(data)
-	keys := []string{number(hash64(data)), number(k.apart(name))}
+	keys := []string{`data_key = ` + number(hash64(data)), `data_key = ` + number(k.apart(name))}
 	for _, n := range []int{1, 2, 4} {
 		if v := field(lower, n); v != "" && v != lower {
-			keys = append(keys, number(k.apart(canonicalName(v))))
+			keys = append(keys, `data_key = `+number(k.apart(canonicalName(v))))
 		}
 	}
-	q.dataKey(`data_key IN (` + strings.Join(keys, `, `) + `)`)
+	q.dataKey(keys...)
 	q.and(`(data = ? OR data = ? OR `+dataName+` = ?)`, data, lower, name)
 }
 
