@@ -86,7 +86,7 @@ func Names() []string {
 	for _, s := range Specs() {
 		out = append(out, s.Name)
 	}
-	return append(out, randomFlood)
+	return append(out, distributedEnumeration, randomFlood)
 }
 
 // Roles of sources that an organisation lists itself.

@@ -15,6 +15,7 @@ type zoneMemory struct {
 	zone    *picket.Zone
 	slips   hashSet      // labels that exist, and those labels with one letter left out
 	asked   [1024]uint64 // filter of the names that any source has asked (of this shard)
+	vain    *vain        // names asked in vain; nil before the first
 	summary Summary
 	dirty   bool
 }
@@ -48,6 +49,9 @@ type Summary struct {
 	// Retired holds hashes of retired names asked for the first time, at most 32.
 	Retired  [32]uint64
 	NRetired int
+	// Fresh holds names that look like guesses and that nobody had asked for, at most 32.
+	Fresh    [32]FreshName
+	NFresh   int
 	Samples  [4][]byte
 	NSamples int
 }
@@ -91,6 +95,7 @@ func (e *Engine) learn(ev *Event, walking bool) {
 	s.Names.Add(ev.C.Hash)
 	if ev.Missing {
 		s.Class[ev.Class]++
+		z.noteFresh(ev, e.cfg.Seed)
 	} else if s.NRetired < len(s.Retired) {
 		s.Retired[s.NRetired] = ev.C.Hash
 		s.NRetired++

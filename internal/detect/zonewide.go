@@ -41,6 +41,7 @@ type zoneWide struct {
 	flood   *zoneEpisode
 	samples [][]byte
 	retired retiredWide
+	spread  distributed
 }
 
 // zoneEpisode is an open finding over a whole zone.
@@ -93,6 +94,9 @@ func (e *ZoneEngine) Observe(s *Summary) {
 	}
 	if !slices.Contains(e.cfg.Disabled, retiredNamesSpec.Name) {
 		e.judgeRetired(z, s)
+	}
+	if !slices.Contains(e.cfg.Disabled, distributedEnumeration) {
+		e.judgeDistributed(z, s)
 	}
 }
 
@@ -150,6 +154,7 @@ func (e *ZoneEngine) Advance(now int64) {
 	e.swept = now
 	for _, z := range e.ordered() {
 		e.advanceRetired(z, now)
+		e.advanceDistributed(z, now)
 		switch {
 		case z.flood == nil:
 		case now/1e9-z.flood.last > 10*floodWindow:
@@ -168,6 +173,9 @@ func (e *ZoneEngine) Flush() {
 		}
 		if z.retired.open {
 			e.sendRetired(z, true)
+		}
+		if z.spread.ep != nil {
+			e.sendDistributed(z, true)
 		}
 	}
 }
