@@ -7,8 +7,8 @@
 // existing names the adversary had learned by when. Tools lists the public tools
 // and the adversaries without one, Evaders those who adapt to Picket.
 //
-// What the tools do was read in their sources and, where there are captures of them,
-// compared with these; docs/lab-tools.md has the comparison. Word lists are
+// What the tools do follows descriptions of their sources and, where there are captures
+// of them, was compared with these; docs/lab-tools.md has the comparison. Word lists are
 // generated (see Vocabulary), none is a tool's own: order, length, share of common
 // labels and the share that exists are those of real lists, the words are not.
 // Options.Words takes a real list.

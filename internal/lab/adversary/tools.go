@@ -15,8 +15,8 @@ var stub = Habits{RD: true, Server: 1}
 var addresses = []uint16{lab.TypeA, lab.TypeAAAA}
 
 // Tools are the public tools, and the adversaries who need none. What each does
-// was read in its source; versions are those of the captures in docs/lab-tools.md
-// where there is one.
+// follows descriptions of its source; where there is a capture of it, docs/lab-tools.md
+// compares the two.
 func Tools() []Tool {
 	return slices.Concat(dnsrecon(), listTools(), massTools(), walkers(), surveys(), sweeps(), verifiers())
 }

@@ -131,12 +131,20 @@ func Run(e *Experiment, make Subjects, signatures []bool, list []rules.Rule) ([]
 		}
 	}
 	for _, r := range list {
-		t.rules = append(t.rules, watched{rule: r, counter: r.New(), best: map[rules.Key]float64{}})
+		t.rules = append(t.rules, watched{rule: r, counter: r.New(secondaries(e)), best: map[rules.Key]float64{}})
 	}
 	if err := t.play(); err != nil {
 		return nil, err
 	}
 	return t.outcomes(), nil
+}
+
+// secondaries are the organisation's servers, which transfer its zones.
+func secondaries(e *Experiment) []netip.Addr {
+	if e.World.Zone == nil {
+		return nil
+	}
+	return e.World.Zone.Servers
 }
 
 // trial is a run in progress.
@@ -266,22 +274,32 @@ func (t *trial) judge(s *subject) Outcome {
 		}
 		o.Noticed = true
 		o.Raised = append(o.Raised, f.Detector)
-		if t.e.Label == Recon && slices.Contains(accepted, f.Detector) && (first == nil || f.LastSeen.Before(first.LastSeen)) {
+		if t.e.Label == Recon && slices.Contains(accepted, f.Detector) && (first == nil || raised(f) < raised(first)) {
 			first = f
 		}
 	}
 	o.FloodTold = flood && !recon
 	if first != nil {
-		t.credit(&o, first.LastSeen.UnixNano())
+		t.credit(&o, raised(first))
 		o.Attributed = first.Source.Prefix != ""
 	}
 	return o
 }
 
+// raised is when a finding, as it was first seen, had been raised. Those over whole
+// zones know whole seconds, of which the end counts.
+func raised(f *picket.Finding) int64 {
+	at := f.LastSeen.UnixNano()
+	if f.Source.Prefix == "" {
+		at += lab.Second - 1
+	}
+	return at
+}
+
 // about reports whether a finding is about the actor: its sources, or the whole
 // zone, while it was at work.
 func (t *trial) about(f *picket.Finding) bool {
-	if len(t.arrivals) == 0 || f.LastSeen.UnixNano() < t.arrivals[0] {
+	if len(t.arrivals) == 0 || raised(f) < t.arrivals[0] {
 		return false
 	}
 	if f.Source.Prefix == "" {

@@ -57,9 +57,10 @@ func Full() Size {
 	return Size{Seeds: 20, Paths: allPaths, Zones: allZones, Rates: allRates, Slow: 400, Benign: 10_000_000, Bulk: 100_000_000, Runs: 20}
 }
 
-// Quick is a part of it that takes minutes.
+// Quick is a part of it that takes minutes: one seed a cell.
 func Quick() Size {
-	return Size{Seeds: 2, Paths: allPaths, Zones: []string{"unsigned", "NSEC"}, Rates: []string{"native", "10/s", "1/min"}, Names: 600, Slow: 150, Benign: 1_000_000, Bulk: 5_000_000, Runs: 4}
+	return Size{Seeds: 1, Paths: allPaths, Zones: []string{"unsigned", "NSEC", "wildcard"}, Rates: []string{"native", "10/s", "1/min"}, Names: 1000, Slow: 200,
+		Benign: 500_000, Bulk: 5_000_000, Runs: 2}
 }
 
 // Plan is a run that is still to be made; it costs nothing until then.
@@ -373,7 +374,7 @@ func (p *Plan) attack(w *lab.World, tool adversary.Tool, change func(o *adversar
 	if err != nil {
 		return nil, err
 	}
-	return &Experiment{Reverse: also, Background: b, Actor: run, Retired: true, Own: b.Own(), Tail: 5 * time.Minute, Limit: 60 * 24 * time.Hour}, nil
+	return &Experiment{Reverse: also, Background: b, Actor: run, Retired: true, Own: listed(b), Tail: 5 * time.Minute, Limit: 60 * 24 * time.Hour}, nil
 }
 
 // reverse makes the reverse zone that a sweep goes through.
@@ -384,11 +385,15 @@ func reverse(w *lab.World, tool *adversary.Tool, seed uint64) (*adversary.Revers
 	return adversary.ReverseZone(netip.MustParsePrefix("203.0.113.0/24"), 60, w.Zone, seed)
 }
 
+// listed are the scanners that the organisation lists: its own, and those of the
+// attack-surface vendors that it pays.
+func listed(b *background.Background) []netip.Prefix { return slices.Concat(b.Own(), b.Vendors()) }
+
 // quiet is the background of one organisation: one query in two seconds up to ten a
-// second, less where the adversary takes weeks.
+// second, less where adversaries take days or weeks.
 func (p *Plan) quiet(w *lab.World) (*background.Background, error) {
 	rate := math.Exp(lab.Rand(p.Seed, "rate").Float64()*math.Log(20)) / 2
-	if p.Cell.Rate == "1/h" {
+	if p.Cell.Rate == "1/h" || p.Cell.Block == BlockEvaders {
 		rate = min(rate, 1)
 	}
 	if p.Size.Rate > 0 {
@@ -403,7 +408,7 @@ func (p *Plan) storm(w *lab.World, storm background.Storm) (*Experiment, error) 
 		return nil, err
 	}
 	s := storm.New(w, w.Begin+int64(lead), lab.Rand(p.Seed, "storm "+storm.Name))
-	return &Experiment{Background: b, Actor: s, Retired: true, Own: b.Own(), Tail: 5 * time.Minute, Limit: 3 * 24 * time.Hour}, nil
+	return &Experiment{Background: b, Actor: s, Retired: true, Own: listed(b), Tail: 5 * time.Minute, Limit: 3 * 24 * time.Hour}, nil
 }
 
 // background builds a run of about so many queries without an adversary.
@@ -417,7 +422,7 @@ func (p *Plan) background(w *lab.World, queries int) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Experiment{Background: b, Retired: true, Own: b.Own(), Limit: long}, nil
+	return &Experiment{Background: b, Retired: true, Own: listed(b), Limit: long}, nil
 }
 
 // Single plans one run that is chosen by hand: a tool, an evader or a storm, or

@@ -8,6 +8,7 @@ package rules
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/picket-dns/picket"
@@ -22,8 +23,9 @@ type Rule struct {
 	Says, Source string
 	// Threshold is what the score has to exceed.
 	Threshold float64
-	// New returns a counter that has seen nothing.
-	New func() Counter
+	// New returns a counter that has seen nothing. secondaries are those that the
+	// organisation lists.
+	New func(secondaries []netip.Addr) Counter
 }
 
 // Counter computes a rule's score.
@@ -43,27 +45,27 @@ type Key struct {
 func All() []Rule {
 	return []Rule{
 		{"kql-distinct-names", "more than 30 distinct names of one source below one base domain in an hour", "community KQL, subdomain brute force", 30,
-			func() Counter { return newWindowed(time.Hour, distinctNames) }},
+			func([]netip.Addr) Counter { return newWindowed(time.Hour, distinctNames) }},
 		{"sentinel-nxdomain", "more than 200 NXDOMAIN of one source in 15 minutes", "Microsoft Sentinel ASIM, excessive NXDOMAIN", 200,
-			func() Counter { return newWindowed(15*time.Minute, missing) }},
+			func([]netip.Addr) Counter { return newWindowed(15*time.Minute, missing) }},
 		{"sentinel-reverse", "more than 10 distinct names below in-addr.arpa of one source in a day, and none of the nine days before as many", "Microsoft Sentinel, reverse lookups", 10,
-			func() Counter { return newReverse() }},
+			func([]netip.Addr) Counter { return newReverse() }},
 		{"escu-failures", "more than 50 failures of one source and response code in an hour", "Splunk ESCU, excessive DNS failures; the span is that of the search's schedule", 50,
-			func() Counter { return newWindowed(time.Hour, failures) }},
+			func([]netip.Addr) Counter { return newWindowed(time.Hour, failures) }},
 		{"sigma-subdomains", "more than 200 names of one source below one registered domain in 15 minutes", "Sigma, high subdomain rate", 200,
-			func() Counter { return newWindowed(15*time.Minute, distinctNames) }},
+			func([]netip.Addr) Counter { return newWindowed(15*time.Minute, distinctNames) }},
 		{"et-2008470", "50 NXDOMAIN of one source in 10 seconds", "Emerging Threats 2008470, shipped disabled", 49,
-			func() Counter { return newWindowed(10*time.Second, missing) }},
+			func([]netip.Addr) Counter { return newWindowed(10*time.Second, missing) }},
 		{"trw", "sequential test on the outcomes of first contacts, likelihood ratio above 99", "Jung et al. 2004; theta 0.8 and 0.2, detection 0.99, false alarms 0.01", math.Log(99),
-			func() Counter { return newWalk(false) }},
+			func([]netip.Addr) Counter { return newWalk(false) }},
 		{"trw-distinct", "the same, counting each name of a source once", "Jung et al. 2004, with distinct names", math.Log(99),
-			func() Counter { return newWalk(true) }},
+			func([]netip.Addr) Counter { return newWalk(true) }},
 		{"any-transfer", "an AXFR or IXFR of whoever is no secondary", "common practice", 0,
-			func() Counter { return transfers{} }},
+			func(secondaries []netip.Addr) Counter { return transfers(secondaries) }},
 	}
 }
 
-// hash identifies names within a counter.
+// hasher identifies names within a counter.
 var hasher = dnsname.Hasher{Seed: 0x72756c65}
 
 // windowed counts in windows that do not overlap, by source.
@@ -246,12 +248,12 @@ func (w *walk) Observe(q *picket.Query) (float64, Key) {
 	return s.ratio, key
 }
 
-// transfers scores every attempt.
-type transfers struct{}
+// transfers scores every attempt, but those of the listed secondaries.
+type transfers []netip.Addr
 
 // Observe implements Counter.
-func (transfers) Observe(q *picket.Query) (float64, Key) {
-	if q.Type == lab.TypeAXFR || q.Type == lab.TypeIXFR {
+func (t transfers) Observe(q *picket.Query) (float64, Key) {
+	if (q.Type == lab.TypeAXFR || q.Type == lab.TypeIXFR) && !slices.Contains(t, q.Client) {
 		return 1, Key{Source: q.Client}
 	}
 	return 0, Key{}

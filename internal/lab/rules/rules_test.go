@@ -27,7 +27,7 @@ func play(t *testing.T, asks ...ask) map[string]int {
 	t.Helper()
 	at := map[string]int{}
 	for _, r := range rules.All() {
-		c := r.New()
+		c := r.New([]netip.Addr{netip.MustParseAddr("10.53.0.2")})
 		now, n := time.Date(2026, 5, 4, 0, 0, 0, 0, time.UTC).UnixNano(), 0
 		for _, a := range asks {
 			for i := range a.n {
@@ -66,6 +66,7 @@ func TestThresholds(t *testing.T) {
 		{"names that exist", []ask{{40, time.Second, "", lab.TypeA, 0, "192.0.2.7"}}, map[string]int{"kql-distinct-names": 31}},
 		{"a /24 in reverse", []ask{{12, time.Second, "", lab.TypePTR, nx, "192.0.2.7"}}, map[string]int{"sentinel-reverse": 11, "trw": 4, "trw-distinct": 4}},
 		{"a /24 in reverse, as every day", []ask{{20, 72 * time.Minute, "", lab.TypePTR, 0, "192.0.2.7"}, {20, 72 * time.Minute, "", lab.TypePTR, 0, "192.0.2.7"}}, map[string]int{"sentinel-reverse": 11}},
+		{"a transfer of a listed secondary", []ask{{1, 0, "corp.example", lab.TypeIXFR, 0, "10.53.0.2"}}, map[string]int{}},
 		{"a transfer", []ask{{1, 0, "corp.example", lab.TypeAXFR, picket.RcodeRefused, "192.0.2.7"}}, map[string]int{"any-transfer": 1}},
 	} {
 		if got := play(t, c.asks...); fmt.Sprint(got) != fmt.Sprint(c.want) {
@@ -80,7 +81,7 @@ func TestReverseCompares(t *testing.T) {
 		if r.Name != "sentinel-reverse" {
 			continue
 		}
-		c := r.New()
+		c := r.New([]netip.Addr{netip.MustParseAddr("10.53.0.2")})
 		raised := map[int]bool{}
 		for d := range 12 {
 			n := 20
