@@ -81,8 +81,7 @@ func (d *serverFingerprint) Describe(ep *Episode, st State) {
 	kinds := bits.OnesCount16(s.asked)
 	ep.Severity, ep.Confidence = picket.SeverityLow, 0.8
 	switch {
-	case s.queries == 1 && s.asked == askVersion || s.asked&^(askIdentity|askNSID|askEDNS) == 0:
-		// Survey projects ask everybody for the version, once.
+	case s.asked&^(askIdentity|askNSID|askEDNS) == 0:
 		ep.Severity, ep.Intent = picket.SeverityInformational, picket.IntentResearch
 	case kinds >= 3:
 		ep.Severity, ep.Confidence = picket.SeverityMedium, 0.9

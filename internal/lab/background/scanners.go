@@ -25,6 +25,10 @@ func (b *Background) Own() []netip.Prefix { return networks(netOwn, max(b.w.Para
 // Vendors is where attack-surface vendors ask from, which say who they are; one at least.
 func (b *Background) Vendors() []netip.Prefix { return networks(netVendor, max(b.w.Params.Vendors, 1)) }
 
+// Research is where survey projects ask from. That some of them ask for the server's
+// version is part of the background, and true.
+func (b *Background) Research() netip.Prefix { return netip.PrefixFrom(address(netResearch, 0, 0), 16) }
+
 // newOwn makes scanners of the organisation, which ask for all its names once a day,
 // or slower when that were more than a twentieth of the rate.
 func newOwn(w *lab.World, rate float64, end int64) (lab.Stream, float64) {

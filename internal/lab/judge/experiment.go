@@ -52,6 +52,7 @@ type Experiment struct {
 	// Reverse are zones that the organisation has beside the world's.
 	Reverse []*lab.Zone
 	Own     []netip.Prefix // listed scanners
+	Surveys netip.Prefix   // survey projects: that they fingerprint the server is no false alarm
 	// Tail is how long the background goes on after the actor has ended. Limit ends runs
 	// that take longer, with what was asked until then.
 	Tail, Limit time.Duration
@@ -116,6 +117,7 @@ type Outcome struct {
 	ActorQueries    int64
 	Queries         int64    // all of the run
 	Days            float64  // of one zone
+	Surveys         int      // findings that are right about survey projects
 	False           []string // detectors of what was raised without an actor behind it
 	Raised          []string // detectors of what was raised on the actor
 	Top             float64  // of a rule: the highest score on the actor's sources
@@ -268,6 +270,10 @@ func (t *trial) judge(s *subject) Outcome {
 			continue
 		}
 		recon = recon || f.Detector != "random-flood"
+		if t.survey(f) {
+			o.Surveys++
+			continue
+		}
 		if !t.about(f) {
 			o.False = append(o.False, f.Detector)
 			continue
@@ -284,6 +290,13 @@ func (t *trial) judge(s *subject) Outcome {
 		o.Attributed = first.Source.Prefix != ""
 	}
 	return o
+}
+
+// survey reports whether a finding is a survey project's, which it is right about and
+// which is worth no more than a line: low severity, the server's software.
+func (t *trial) survey(f *picket.Finding) bool {
+	p, err := netip.ParsePrefix(f.Source.Prefix)
+	return err == nil && f.Detector == "server-fingerprint" && f.Severity == picket.SeverityLow && t.e.Surveys.IsValid() && t.e.Surveys.Overlaps(p)
 }
 
 // raised is when a finding, as it was first seen, had been raised. Those over whole

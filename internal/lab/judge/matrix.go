@@ -374,7 +374,7 @@ func (p *Plan) attack(w *lab.World, tool adversary.Tool, change func(o *adversar
 	if err != nil {
 		return nil, err
 	}
-	return &Experiment{Reverse: also, Background: b, Actor: run, Retired: true, Own: listed(b), Tail: 5 * time.Minute, Limit: 60 * 24 * time.Hour}, nil
+	return &Experiment{Reverse: also, Background: b, Actor: run, Retired: true, Own: listed(b), Surveys: b.Research(), Tail: 5 * time.Minute, Limit: 60 * 24 * time.Hour}, nil
 }
 
 // reverse makes the reverse zone that a sweep goes through.
@@ -408,7 +408,7 @@ func (p *Plan) storm(w *lab.World, storm background.Storm) (*Experiment, error) 
 		return nil, err
 	}
 	s := storm.New(w, w.Begin+int64(lead), lab.Rand(p.Seed, "storm "+storm.Name))
-	return &Experiment{Background: b, Actor: s, Retired: true, Own: listed(b), Tail: 5 * time.Minute, Limit: 3 * 24 * time.Hour}, nil
+	return &Experiment{Background: b, Actor: s, Retired: true, Own: listed(b), Surveys: b.Research(), Tail: 5 * time.Minute, Limit: 3 * 24 * time.Hour}, nil
 }
 
 // background builds a run of about so many queries without an adversary.
@@ -422,7 +422,7 @@ func (p *Plan) background(w *lab.World, queries int) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Experiment{Background: b, Retired: true, Own: listed(b), Limit: long}, nil
+	return &Experiment{Background: b, Retired: true, Own: listed(b), Surveys: b.Research(), Limit: long}, nil
 }
 
 // Single plans one run that is chosen by hand: a tool, an evader or a storm, or

@@ -108,7 +108,7 @@ func (p *Plan) replay(rec *Recording) (*Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Experiment{World: w, Background: b, Actor: actor, Retired: true, Reverse: also, Own: listed(b), Tail: 5 * time.Minute, Limit: 10 * 24 * time.Hour}
+	e := &Experiment{World: w, Background: b, Actor: actor, Retired: true, Reverse: also, Own: listed(b), Surveys: b.Research(), Tail: 5 * time.Minute, Limit: 10 * 24 * time.Hour}
 	if rec.Own {
 		for _, a := range rec.Actors {
 			e.Own = append(e.Own, netip.PrefixFrom(a, a.BitLen()))

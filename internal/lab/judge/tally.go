@@ -81,6 +81,7 @@ type Summary struct {
 	List, Names []float64
 	// False alarms on all traffic, that of the recon runs' backgrounds included.
 	False   int
+	Surveys int // findings that are right about survey projects
 	Queries int64
 	Days    float64
 	Kinds   map[string]int // detectors of the false alarms
@@ -104,6 +105,7 @@ func (s *Summary) add(o *Outcome) {
 	s.Queries += o.Queries
 	s.Days += o.Days
 	s.False += len(o.False)
+	s.Surveys += o.Surveys
 	for _, kind := range o.False {
 		s.Kinds[kind]++
 	}

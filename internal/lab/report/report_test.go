@@ -44,7 +44,7 @@ func TestMarkdown(t *testing.T) {
 		"| picket | 2 of 2 (0.342–1.000) | 2 of 2 | 12 / 40 | 1.0 % / 1.0 % | 2.0 % / 2.0 % | 12s |",
 		"| picket-without-signatures | 1 of 2 (0.095–0.905) | 1 of 1 | 12 / 12 |",
 		"| escu-failures | 1 of 2 (0.095–0.905) | says none | 12 / 12 |",
-		"| picket | 2.0 M | 1.0 | 0 | 0 (1.5) | 0 (3) | – |",
+		"| picket | 2.0 M | 1.0 | 0 | 0 (1.5) | 0 (3) | – | 0 |",
 		"| escu-failures | 50 | 60 | 1 of 2 (0.095–0.905) | 0 of 2 (0.000–0.658) |",
 		"| random-flood | told as flood 1 of 1 | told as flood 0 of 1 | told as flood 0 of 1 |",
 		"- 1 × brute-force: dnsrecon, 8 resolvers, unsigned, default, 1/h",
