@@ -66,6 +66,12 @@ func (d *nsec3Walk) Observe(ev *Event, st State) {
 	if ev.C.Zone == nil || !ev.First || !hasNSEC3(ev.Q.Response.Denials) {
 		return
 	}
+	if ev.C.State.Exists() {
+		// A type that an existing name lacks discloses that name's own interval, a new one
+		// with each new name: what every resolver with AAAA and HTTPS does.
+		s.disclosed(ev)
+		return
+	}
 	ev.markOnce(&s.mark)
 	fresh := s.note(ev)
 	open := ev.Src.opened(d.det)
@@ -90,12 +96,7 @@ func hasNSEC3(dd []picket.Denial) bool {
 // note takes what one answer disclosed and reports whether any of it was new.
 func (s *hashState) note(ev *Event) bool {
 	before := min(s.covered, 0.999)
-	fresh := false
-	for _, n := range ev.Q.Response.Denials {
-		if n.NSEC3 && len(n.Owner) >= 8 && len(n.Next) >= 8 && s.add(binary.BigEndian.Uint64(n.Owner), binary.BigEndian.Uint64(n.Next)) {
-			fresh = true
-		}
-	}
+	fresh := s.disclosed(ev)
 	s.queries++
 	if fresh {
 		s.fresh++
@@ -116,6 +117,16 @@ func (s *hashState) note(ev *Event) bool {
 		s.ascents++
 	}
 	s.last = label
+	return fresh
+}
+
+// disclosed remembers the intervals of an answer and reports whether any was new.
+func (s *hashState) disclosed(ev *Event) (fresh bool) {
+	for _, n := range ev.Q.Response.Denials {
+		if n.NSEC3 && len(n.Owner) >= 8 && len(n.Next) >= 8 && s.add(binary.BigEndian.Uint64(n.Owner), binary.BigEndian.Uint64(n.Next)) {
+			fresh = true
+		}
+	}
 	return fresh
 }
 
