@@ -230,7 +230,7 @@ func (s *Store) CommitIntake(ctx context.Context, k *picket.IntakeCommit) (err e
 			if err != nil {
 				return err
 			}
-			return appendSightingRows(c, "sightings_recent", seen, k.Input, k.Delivery, batch)
+			return s.appendRecent(c, seen, k.Input, k.Delivery, batch)
 		})
 	}
 	if err != nil {

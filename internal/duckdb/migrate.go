@@ -69,6 +69,23 @@ func tooNew(have, know int) error {
 	return fmt.Errorf("the store has schema version %d, this binary knows versions up to %d: %w", have, know, picket.ErrSchemaTooNew)
 }
 
+// released refuses what builds between versions have left: migrations 3 to 6 were
+// still being written then, and cannot be told by their numbers.
+func released(ctx context.Context, c *sql.Conn, have int) error {
+	if have < 3 {
+		return nil
+	}
+	var columns int
+	const column = `SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = 'record_lives' AND column_name = 'id'`
+	if err := c.QueryRowContext(ctx, column).Scan(&columns); err != nil {
+		return fmt.Errorf("read schema: %w", err)
+	}
+	if columns == 0 {
+		return fmt.Errorf("the store has schema version %d as a build before its completion made it; move its directory away and start with an empty one", have)
+	}
+	return nil
+}
+
 // migrate brings the schema up to date, each step in a transaction of its own
 // together with its row in schema_migrations.
 func migrate(ctx context.Context, c *sql.Conn, now func() time.Time, log *slog.Logger) error {
@@ -82,6 +99,9 @@ func migrate(ctx context.Context, c *sql.Conn, now func() time.Time, log *slog.L
 	}
 	if have > len(list) {
 		return tooNew(have, len(list))
+	}
+	if err := released(ctx, c, have); err != nil {
+		return err
 	}
 	const table = `CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, name VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)`
 	if _, err := c.ExecContext(ctx, table); err != nil {
@@ -121,6 +141,8 @@ func (s *Store) checkSchema(ctx context.Context) error {
 		return err
 	case have > len(list):
 		return tooNew(have, len(list))
+	case released(ctx, c, have) != nil:
+		return released(ctx, c, have)
 	case have < len(list):
 		return fmt.Errorf("the store has schema version %d and this binary needs %d: start the daemon once, it migrates the store", have, len(list))
 	}

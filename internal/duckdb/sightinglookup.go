@@ -78,10 +78,24 @@ func (s *Store) lookup(ctx context.Context, q *sightingQuery) (rows []sightingRo
 	}
 	var b strings.Builder
 	where := ` WHERE key = ` + number(q.key)
-	b.WriteString(`SELECT ` + lookupColumns + `, delivery FROM sightings_recent` + where)
-	for _, r := range runs {
-		b.WriteString(` UNION ALL SELECT ` + lookupColumns + `, 0 FROM ` + r.table() + where)
+	may, unread := s.sightings.recent.may(q.key)
+	if unread {
+		if err := s.readRecentKeys(ctx); err != nil {
+			return nil, false, err
+		}
 	}
+	var from []string
+	if may {
+		from = append(from, `SELECT `+lookupColumns+`, delivery FROM sightings_recent`+where)
+	}
+	for _, r := range runs {
+		from = append(from, `SELECT `+lookupColumns+`, 0::BIGINT FROM `+r.table()+where)
+	}
+	if len(from) == 0 {
+		_, _, now, _ := s.sightings.runs.get()
+		return nil, now == changes, nil
+	}
+	b.WriteString(strings.Join(from, ` UNION ALL `))
 	open := false
 	list, err := s.db.QueryContext(ctx, b.String())
 	if err != nil {

@@ -191,6 +191,9 @@ func (s *Store) moveRecent(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("move recent rows: %w", err)
 	}
+	if err := s.readRecentKeys(ctx); err != nil {
+		s.opt.Log.Info("lookups of sightings go on with the keys of before", "reason", err)
+	}
 	return true, s.step("sightings swapped")
 }
 

@@ -57,7 +57,7 @@ func (s *Store) AppendSightings(ctx context.Context, at picket.Origin, rows []pi
 			if err != nil {
 				return err
 			}
-			return appendSightingRows(c, "sightings_recent", list, at.Input, at.Delivery, batch)
+			return s.appendRecent(c, list, at.Input, at.Delivery, batch)
 		})
 	}
 	if err != nil {
@@ -252,8 +252,9 @@ type sightingState struct {
 	ids     map[sightingSource]uint32
 	sources map[uint32]sightingSource
 
-	batch int64 // owned by the writer
-	runs  runSet
+	batch  int64 // owned by the writer
+	runs   runSet
+	recent recentKeys
 
 	compacting sync.Mutex // one CompactSightings, ImportSightings or SightingRetain at a time
 }

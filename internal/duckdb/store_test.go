@@ -3,6 +3,7 @@ package duckdb
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -172,6 +173,29 @@ func TestBadOptions(t *testing.T) {
 		if s, err := Open(t.Context(), Options{Dir: dir}); err == nil {
 			s.Close()
 			t.Errorf("Open with directory %q succeeded", dir)
+		}
+	}
+}
+
+// TestUnfinishedSchema: a store of a build in which the schema was still being made
+// is refused with a word on what to do.
+func TestUnfinishedSchema(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir)
+	for _, stmt := range []string{`DROP TABLE record_lives`, `CREATE TABLE record_lives (zone VARCHAR)`} {
+		if err := s.write(t.Context(), func(ctx context.Context, c *sql.Conn) error {
+			_, err := c.ExecContext(ctx, stmt)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for how, open := range map[string]func(context.Context, Options) (*Store, error){"to write": Open, "to read": OpenReadOnly} {
+		if _, err := open(t.Context(), Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "move its directory away") {
+			t.Errorf("opened %s: %v", how, err)
 		}
 	}
 }
