@@ -130,3 +130,29 @@ func TestAtEqualAlarms(t *testing.T) {
 		}
 	}
 }
+
+// TestBelow: a floor speaks when a share is below it, and says nothing about what
+// was not run.
+func TestBelow(t *testing.T) {
+	cell := judge.Cell{Block: judge.BlockTools, Class: "brute-force", Path: "direct"}
+	outcomes := func(found, missed int, falseAlarms int) *judge.Tally {
+		tally := &judge.Tally{}
+		for i := range found + missed {
+			tally.Add([]judge.Outcome{{Judged: judge.PicketBehavior, Label: judge.Recon, Cell: cell, Found: i < found}})
+		}
+		tally.Add([]judge.Outcome{{Judged: judge.PicketBehavior, Label: judge.Benign, Cell: judge.Cell{Block: judge.BlockBulk}, Queries: 2_000_000, False: make([]string, falseAlarms)}})
+		return tally
+	}
+	for _, c := range []struct {
+		found, missed, alarms int
+		want                  string
+	}{
+		{99, 1, 2, "[]"},
+		{90, 10, 2, "[tools that guess, on all paths: 90 of 100, want at least 0.97]"},
+		{99, 1, 3, "[false alarms on background: 3 in 2000000 queries, want at most 1 in a million: map[:3]]"},
+	} {
+		if got := fmt.Sprint(judge.Below(outcomes(c.found, c.missed, c.alarms))); got != c.want {
+			t.Errorf("%d found, %d missed, %d alarms: %s, want %s", c.found, c.missed, c.alarms, got, c.want)
+		}
+	}
+}
