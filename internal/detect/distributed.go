@@ -25,6 +25,7 @@ const (
 	distRing     = 320        // latest names kept
 	distIdle     = 2 * 3600   // seconds without evidence until an episode closes
 	distMemory   = 7 * 24     // hours that the expected rate looks back
+	distInferred = 512        // zones without zone data that are watched, as whoever asks can make them up
 	distRandom   = 0.3        // share of generated names in a minute above which it is a flood
 )
 
@@ -63,18 +64,24 @@ func (v *vain) fresh(hash uint64) bool {
 
 // noteFresh puts a name into the second's summary when it looks like a guess that
 // is new to the zone.
-func (z *zoneMemory) noteFresh(ev *Event, seed uint64) {
+func (e *Engine) noteFresh(z *zoneMemory, ev *Event) {
 	if ev.Class != ClassWord && ev.Class != ClassOther || z.summary.NFresh == len(z.summary.Fresh) {
 		return
 	}
 	if z.vain == nil {
+		if ev.C.Zone.Inferred {
+			if e.inferredVain == distInferred {
+				return
+			}
+			e.inferredVain++
+		}
 		z.vain = new(vain)
 	}
 	if !z.vain.fresh(ev.C.Hash) {
 		return
 	}
 	s := &z.summary
-	s.Fresh[s.NFresh] = FreshName{ev.C.Hash, networkHash(ev.Q.Client, seed), ev.Class == ClassWord}
+	s.Fresh[s.NFresh] = FreshName{ev.C.Hash, networkHash(ev.Q.Client, e.cfg.Seed), ev.Class == ClassWord}
 	s.NFresh++
 }
 
@@ -129,11 +136,13 @@ type distEpisode struct {
 
 // judgeDistributed takes one second's names.
 func (e *ZoneEngine) judgeDistributed(z *zoneWide, s *Summary) {
-	d := &z.spread
-	if d.begun == 0 {
-		d.begun, d.hour = s.Second, s.Second
-		d.counts = make(map[uint32]int8)
+	if s.NFresh == 0 && z.spread == nil {
+		return
 	}
+	if z.spread == nil {
+		z.spread = &distributed{begun: s.Second, hour: s.Second, counts: make(map[uint32]int8)}
+	}
+	d := z.spread
 	d.turn(s.Second)
 	if d.ep != nil {
 		d.ep.queries += s.Queries
@@ -191,7 +200,7 @@ func (d *distributed) turn(second int64) {
 
 // weigh compares how fast the latest names came with how fast they are expected.
 func (e *ZoneEngine) weigh(z *zoneWide, second int64) {
-	d := &z.spread
+	d := z.spread
 	rate := distSlack * max(d.rate, distFloor)
 	for _, k := range distCounts {
 		if int64(k) > d.n {
@@ -258,17 +267,17 @@ func (z *zoneWide) flooded(second int64) bool {
 
 // advanceDistributed closes or updates the finding.
 func (e *ZoneEngine) advanceDistributed(z *zoneWide, now int64) {
-	switch ep := z.spread.ep; {
-	case ep == nil:
-	case now/1e9-ep.last > distIdle:
+	switch {
+	case z.spread == nil || z.spread.ep == nil:
+	case now/1e9-z.spread.ep.last > distIdle:
 		e.sendDistributed(z, true)
-	case ep.dirty:
+	case z.spread.ep.dirty:
 		e.sendDistributed(z, false)
 	}
 }
 
 func (e *ZoneEngine) sendDistributed(z *zoneWide, closed bool) {
-	d := &z.spread
+	d := z.spread
 	ep := d.ep
 	ep.dirty = false
 	f := &picket.Finding{

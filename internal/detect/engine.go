@@ -15,23 +15,24 @@ import (
 // goroutine. The shards split queries by source network, so that all queries of
 // a source meet the same engine.
 type Engine struct {
-	cfg     Config
-	specs   []Spec
-	dets    []Detector
-	words   *vocabulary
-	table   *table
-	pool    []Source
-	free    []int32 // indexes of pool not in use
-	hand    int     // eviction hand
-	zones   []*zoneMemory
-	swept   int64
-	open    int
-	out     outbox
-	ev      Event
-	evicted int64 // suspects evicted
-	shown   published
-	dirty   []*zoneMemory // zones whose current second has brought something
-	seconds []Summary     // seconds that are over
+	cfg          Config
+	specs        []Spec
+	dets         []Detector
+	words        *vocabulary
+	table        *table
+	pool         []Source
+	free         []int32 // indexes of pool not in use
+	hand         int     // eviction hand
+	zones        []*zoneMemory
+	swept        int64
+	open         int
+	out          outbox
+	ev           Event
+	evicted      int64 // suspects evicted
+	shown        published
+	dirty        []*zoneMemory // zones whose current second has brought something
+	seconds      []Summary     // seconds that are over
+	inferredVain int           // zones without zone data whose names asked in vain are remembered
 }
 
 // emission is a finding on its way out.

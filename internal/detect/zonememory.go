@@ -95,7 +95,7 @@ func (e *Engine) learn(ev *Event, walking bool) {
 	s.Names.Add(ev.C.Hash)
 	if ev.Missing {
 		s.Class[ev.Class]++
-		z.noteFresh(ev, e.cfg.Seed)
+		e.noteFresh(z, ev)
 	} else if s.NRetired < len(s.Retired) {
 		s.Retired[s.NRetired] = ev.C.Hash
 		s.NRetired++

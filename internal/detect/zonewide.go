@@ -41,7 +41,7 @@ type zoneWide struct {
 	flood   *zoneEpisode
 	samples [][]byte
 	retired retiredWide
-	spread  distributed
+	spread  *distributed // nil before the first name that counts
 }
 
 // zoneEpisode is an open finding over a whole zone.
@@ -174,7 +174,7 @@ func (e *ZoneEngine) Flush() {
 		if z.retired.open {
 			e.sendRetired(z, true)
 		}
-		if z.spread.ep != nil {
+		if z.spread != nil && z.spread.ep != nil {
 			e.sendDistributed(z, true)
 		}
 	}

@@ -46,6 +46,7 @@ func floors() []floor {
 		{what: "verified lists from one source", where: in(BlockTools, classes("pdns-validation")), least: 0.85},
 		{what: "harmless sets left alone", where: func(o *Outcome) bool { return o.Label == Benign && o.Cell.Block == BlockStorms && !unlisted(&o.Cell) }, least: 1},
 		{what: "floods told as floods", where: func(o *Outcome) bool { return o.Label == Flood && o.Cell.Block == BlockStorms }, least: 0.6},
+		{what: "real captures among simulated traffic", where: in(BlockReplay, nil), least: 0.95},
 		{what: "false alarms on background", where: func(o *Outcome) bool { return o.Cell.Block == BlockBenign || o.Cell.Block == BlockBulk }, most: 1},
 	}
 }
