@@ -81,6 +81,9 @@ func (e *Engine) noteFresh(z *zoneMemory, ev *Event) {
 		return
 	}
 	s := &z.summary
+	if s.NFresh == 0 {
+		s.FreshSample = slices.Clone(ev.Q.Name)
+	}
 	s.Fresh[s.NFresh] = FreshName{ev.C.Hash, networkHash(ev.Q.Client, e.cfg.Seed), ev.Class == ClassWord}
 	s.NFresh++
 }
@@ -168,12 +171,10 @@ func (e *ZoneEngine) judgeDistributed(z *zoneWide, s *Summary) {
 	if !counted || s.Second-d.begun < distWarmup || z.flooded(s.Second) {
 		return
 	}
-	for i := range min(s.NSamples, 1) {
-		if len(d.names) == maxSamples {
-			d.names = slices.Delete(d.names, 0, 1)
-		}
-		d.names = append(d.names, slices.Clone(s.Samples[i]))
+	if len(d.names) == maxSamples {
+		d.names = slices.Delete(d.names, 0, 1)
 	}
+	d.names = append(d.names, s.FreshSample)
 	e.weigh(z, s.Second)
 }
 

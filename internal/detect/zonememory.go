@@ -50,10 +50,11 @@ type Summary struct {
 	Retired  [32]uint64
 	NRetired int
 	// Fresh holds names that look like guesses and that nobody had asked for, at most 32.
-	Fresh    [32]FreshName
-	NFresh   int
-	Samples  [4][]byte
-	NSamples int
+	Fresh       [32]FreshName
+	NFresh      int
+	FreshSample []byte // the first of them
+	Samples     [4][]byte
+	NSamples    int
 }
 
 // learn updates what is known about the zone and classifies the label of a name
