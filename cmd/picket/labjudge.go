@@ -105,7 +105,7 @@ func labJudge(ctx context.Context, std streams, o judgeOptions) error {
 	if err != nil {
 		return &exitError{exitSome, fmt.Errorf("lab judge: %w", err)}
 	}
-	about := report.About{Command: command, Seeds: fmt.Sprintf("1 to %d", size.Seeds), Speed: speed}
+	about := report.About{Command: command, Seeds: fmt.Sprintf("1 to %d", size.Seeds), Speed: speed, Workers: o.workers}
 	if o.out != "" {
 		err = report.Write(o.out, tally, about)
 	} else {

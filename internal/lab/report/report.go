@@ -25,7 +25,8 @@ type About struct {
 	Notes   []string
 	// Speed is how many simulated queries a second went through generation, pipeline
 	// and detectors together in the long benign runs; 0 when there were none.
-	Speed float64
+	Speed   float64
+	Workers int // runs at the same time
 }
 
 // Write writes all files of a report into a folder, which it makes.

@@ -35,12 +35,12 @@ func sample() *judge.Tally {
 
 func TestMarkdown(t *testing.T) {
 	var b strings.Builder
-	if err := report.Markdown(&b, sample(), report.About{Command: "picket lab judge --quick", Seeds: "1 to 2", Speed: 1.25e6}); err != nil {
+	if err := report.Markdown(&b, sample(), report.About{Command: "picket lab judge --quick", Seeds: "1 to 2", Speed: 1.25e6, Workers: 2}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"Made with `picket lab judge --quick`; seeds 1 to 2.",
-		"1.25 million simulated queries a second",
+		"1.25 million simulated queries a second with 2 runs at a time, 1600 ns of each",
 		"| picket | 2 of 2 (0.342–1.000) | 2 of 2 | 12 / 40 | 1.0 % / 1.0 % | 2.0 % / 2.0 % | 12s |",
 		"| picket-without-signatures | 1 of 2 (0.095–0.905) | 1 of 1 | 12 / 12 |",
 		"| escu-failures | 1 of 2 (0.095–0.905) | says none | 12 / 12 |",
