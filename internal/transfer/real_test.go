@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,7 +70,8 @@ func listen(t *testing.T, key *transfer.Key) (*told, string) {
 	l := &transfer.Listener{Zones: []transfer.NotifyZone{{Name: testZone, Key: key, From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
 		Notified: func(n transfer.Notice) { r.notices <- n }, Refused: func(x transfer.Refusal) { r.refusals <- x }}
 	ctx, cancel := context.WithCancel(context.Background())
-	addr, done, err := l.Listen(ctx, "127.0.0.1:0")
+	free, _ := pickettest.FreeAddr(t) // for UDP and TCP; port 0 is free for UDP alone
+	addr, done, err := l.Listen(ctx, free)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,15 +240,17 @@ func TestRealTLS(t *testing.T) {
 			}
 			s.Edit(2)
 			for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-				if got, err = c.Transfer(t.Context(), testZone, 1, true); err != nil {
+				got, err = c.Transfer(t.Context(), testZone, 1, true)
+				// A server that reads its zones anew resets what is connected just then.
+				if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 					t.Fatal(err)
 				}
-				if got.SOA.Serial == 2 {
+				if err == nil && got.SOA.Serial == 2 {
 					wantEdit(t, got)
 					break
 				}
 				if time.Now().After(end) {
-					t.Fatal("the edit does not come")
+					t.Fatalf("the edit does not come: %v", err)
 				}
 			}
 			if name == "bind" { // NSD allows by address and key alone
