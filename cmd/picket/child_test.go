@@ -15,12 +15,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/duckdb"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // child is picket run in a process of its own.
@@ -29,27 +30,9 @@ type child struct {
 	dir  string // of the configuration
 	addr string // of the console
 	cmd  *exec.Cmd
-	log  *syncBuffer
+	log  *pickettest.Output
 	done chan error
 	in   io.Reader // standard input of the next start; nil for none
-}
-
-// syncBuffer takes a process's output while others read it.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(b)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // shortDir is a temporary folder whose path leaves room for a unix socket's name.
@@ -66,12 +49,8 @@ func shortDir(t *testing.T) string {
 // freeAddr is a loopback address nobody listens at.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	addr, _ := pickettest.FreeAddr(t)
+	return addr
 }
 
 // newChild writes a configuration: the given YAML with a free address to listen on.
@@ -92,7 +71,7 @@ func (c *child) path(elem ...string) string {
 // start starts the process and waits until its inputs are in place.
 func (c *child) start() {
 	c.t.Helper()
-	c.log = new(syncBuffer)
+	c.log = new(pickettest.Output)
 	c.cmd = exec.Command("picket", "run", "-c", c.config())
 	c.cmd.Stderr = c.log
 	c.cmd.Stdin = c.in
@@ -158,6 +137,17 @@ func (c *child) stop() {
 	if err := c.signal(syscall.SIGTERM); err != nil {
 		c.t.Fatalf("end after SIGTERM: %v\n%s", err, c.log)
 	}
+}
+
+// store opens the store that the daemon has left, until the end of the test.
+func (c *child) store() *duckdb.Store {
+	c.t.Helper()
+	s, err := duckdb.Open(c.t.Context(), duckdb.Options{Dir: c.path("data")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { s.Close() })
+	return s
 }
 
 func (c *child) get(path string) (string, error) {

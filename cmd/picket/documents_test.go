@@ -225,11 +225,7 @@ func TestDocumentsGone(t *testing.T) {
 	time.Sleep(goneAfter + 2*lookForGone)
 	d.stop()
 
-	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: d.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := d.store()
 	for input, dir := range map[string]string{"files": d.path("zones") + "/", "objects": "dns/"} {
 		lives, changes := documentHistory(t, store, input)
 		wantLines(t, "lives of "+input, lives, []string{"a.example.org. A 192.0.2.1 " + dir + "a.zone gone", "a.example.org. A 192.0.2.1 " + dir + "a.zone", "b.example.net. A 192.0.2.2 " + dir + "b.zone"})
@@ -266,11 +262,7 @@ func TestExportsByDate(t *testing.T) {
 	d.send("org", `{"Changes":[{"Action":"UPSERT","ResourceRecordSet":{"Name":"www.example.org","Type":"A","TTL":60,"ResourceRecords":[{"Value":"192.0.2.9"}]}}]}`)
 	time.Sleep(3 * time.Second) // a few listings
 	d.stop()
-	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: d.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := d.store()
 	lives, changes := documentHistory(t, store, "objects")
 	wantLines(t, "lives", lives, []string{
 		"new.example.org. A 192.0.2.8 zone-file dns/*/zone.txt",
@@ -325,11 +317,7 @@ func TestKafkaDocumentDeleted(t *testing.T) {
 	})
 	d.accepted("topic", 4)
 	d.stop()
-	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: d.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := d.store()
 	lives, changes := documentHistory(t, store, "topic")
 	wantLines(t, "lives", lives, []string{"a.example.org. A 192.0.2.1 org gone", "b.example.net. A 192.0.2.2 net"})
 	wantLines(t, "changes", changes, []string{`a.example.org. A ["192.0.2.1"] > [] the document was deleted`})

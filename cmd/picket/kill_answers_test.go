@@ -1,11 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,45 +31,14 @@ func (s *sent) answered(at time.Time, broken bool) []byte {
 // answers. In the end every answer has been counted exactly once, as its query has.
 func TestKillAnswers(t *testing.T) {
 	ways := []killWay{
-		{name: "file", yaml: func(*testing.T, string) string { return "file: queries.log" }, send: appendLines},
-		{name: "http", yaml: yamlHTTP, send: pushLines},
-		{name: "kafka", yaml: yamlKafka, send: produceLines},
+		{name: "file", format: "zeek-dns", yaml: func(*testing.T, string) string { return "file: queries.log" }, send: appendLines},
+		{name: "http", format: "zeek-dns", yaml: yamlHTTP, send: pushLines},
+		{name: "kafka", format: "zeek-dns", yaml: yamlKafka, send: produceLines},
 	}
 	for _, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			seed := uint64(time.Now().UnixNano())
-			t.Logf("seed %d", seed)
-			r := rand.New(rand.NewPCG(seed, 0))
-			c := newChild(t, "")
-			text, err := os.ReadFile(c.config())
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = append(text, "inputs:\n  - {name: in, format: zeek-dns, "+w.yaml(t, c.dir)+"}\n"...)
-			if err := os.WriteFile(c.config(), text, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			s := &sent{format: "zeek-dns"}
-			var sending sync.WaitGroup
-			sending.Go(func() { w.send(ctx, t, c.dir, s) })
-			c.start()
-			c.accepted("in", 1)
-			c.stop()
-			s.known.Store(true)
-			for round := range killAnswerRounds {
-				c.start()
-				time.Sleep(time.Duration(r.Int64N(int64(300 * time.Millisecond))))
-				if err := c.signal(syscall.SIGKILL); err == nil {
-					t.Fatalf("round %d: SIGKILL ended the daemon without an error", round)
-				}
-			}
-			c.start()
-			time.Sleep(300 * time.Millisecond)
-			cancel()
-			sending.Wait()
+			c, s := w.kill(t, killAnswerRounds)
 			good := s.good.Load()
 			caughtUp(c, good)
 			// Killed once more: what is said to have been accepted has its answers stored.

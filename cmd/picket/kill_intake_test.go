@@ -98,38 +98,7 @@ func TestKillIntake(t *testing.T) {
 }
 
 func testKillIntake(t *testing.T, w killWay) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	c := newChild(t, "")
-	text, err := os.ReadFile(c.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = append(text, "inputs:\n  - {name: in, format: "+w.format+", "+w.yaml(t, c.dir)+"}\n"...)
-	if err := os.WriteFile(c.config(), text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	s := &sent{format: w.format}
-	var sending sync.WaitGroup
-	sending.Go(func() { w.send(ctx, t, c.dir, s) })
-	c.start()
-	c.accepted("in", 1)
-	c.stop()
-	s.known.Store(true)
-	for round := range killRounds {
-		c.start()
-		time.Sleep(time.Duration(r.Int64N(int64(300 * time.Millisecond))))
-		if err := c.signal(syscall.SIGKILL); err == nil {
-			t.Fatalf("round %d: SIGKILL ended the daemon without an error", round)
-		}
-	}
-	c.start()
-	time.Sleep(300 * time.Millisecond)
-	cancel()
-	sending.Wait()
+	c, s := w.kill(t, killRounds)
 	good, bad := s.good.Load(), s.bad.Load()
 	caughtUp(c, good)
 	for _, m := range []struct {
@@ -153,6 +122,45 @@ func testKillIntake(t *testing.T, w killWay) {
 	if good < 10*killRounds {
 		t.Errorf("only %d records: the load was too light to test anything", good)
 	}
+}
+
+// kill sends to a daemon that is killed so many times at random moments. At the end it
+// runs, and nothing more comes.
+func (w *killWay) kill(t *testing.T, rounds int) (*child, *sent) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	c := newChild(t, "")
+	text, err := os.ReadFile(c.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, "inputs:\n  - {name: in, format: "+w.format+", "+w.yaml(t, c.dir)+"}\n"...)
+	if err := os.WriteFile(c.config(), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := &sent{format: w.format}
+	var sending sync.WaitGroup
+	sending.Go(func() { w.send(ctx, t, c.dir, s) })
+	c.start()
+	c.accepted("in", 1)
+	c.stop()
+	s.known.Store(true)
+	for round := range rounds {
+		c.start()
+		time.Sleep(time.Duration(r.Int64N(int64(300 * time.Millisecond))))
+		if err := c.signal(syscall.SIGKILL); err == nil {
+			t.Fatalf("round %d: SIGKILL ended the daemon without an error", round)
+		}
+	}
+	c.start()
+	time.Sleep(300 * time.Millisecond)
+	cancel()
+	sending.Wait()
+	return c, s
 }
 
 // caughtUp waits until the input has accepted n, as long as it gets on.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/duckdb"
 )
 
 // TestKillRecords kills the daemon at random moments while zone files, objects and commits say
@@ -72,11 +71,7 @@ func TestKillRecords(t *testing.T) {
 	d.stop()
 	t.Logf("%d states through %d kills", states, kills)
 
-	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: d.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := d.store()
 	for _, input := range []string{"files", "objects", "repo"} {
 		var want []string
 		if input == "files" {

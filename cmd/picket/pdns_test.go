@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // answerAt is an authoritative answer and when it was given.
@@ -107,7 +108,7 @@ func TestRealDnsdbq(t *testing.T) {
 	}
 	ask := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command(findCommand("dnsdbq"), args...)
+		cmd := exec.Command(pickettest.FindProgram("dnsdbq"), args...)
 		cmd.Env = []string{"DNSDBQ_CONFIG_FILE=" + conf, "HOME=" + c.dir, "DNSDBQ_TIME_FORMAT=iso"}
 		var errs strings.Builder
 		cmd.Stderr = &errs

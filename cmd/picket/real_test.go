@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // The tests of this file run other people's name servers and reconnaissance tools.
@@ -29,42 +31,17 @@ type realLab struct {
 func need(t *testing.T, packages map[string]string) {
 	t.Helper()
 	for cmd, pkg := range packages {
-		if findCommand(cmd) == "" {
-			unavailable(t, fmt.Sprintf("%s is not installed; it is in the Debian package %s", cmd, pkg))
-		}
+		pickettest.Program(t, cmd, pkg)
 	}
-}
-
-func unavailable(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip("skipped: " + why)
-}
-
-// findCommand finds a command that may be outside an ordinary user's path.
-func findCommand(name string) string {
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	for _, dir := range []string{"/usr/sbin", "/sbin"} {
-		if path := filepath.Join(dir, name); exec.Command(path, "-v").Err == nil {
-			if _, err := os.Stat(path); err == nil {
-				return path
-			}
-		}
-	}
-	return ""
 }
 
 func newRealLab(t *testing.T, dir string) *realLab {
 	t.Helper()
 	need(t, map[string]string{"ip": "iproute2"})
 	l := &realLab{t: t, ns: fmt.Sprintf("picket-test-%d", os.Getpid()), dir: dir}
-	ip := findCommand("ip")
+	ip := pickettest.FindProgram("ip")
 	if out, err := exec.Command(ip, "netns", "add", l.ns).CombinedOutput(); err != nil {
-		unavailable(t, fmt.Sprintf("cannot make a network namespace (root is needed): %v: %s", err, out))
+		pickettest.Unavailable(t, fmt.Sprintf("cannot make a network namespace (root is needed): %v: %s", err, out))
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command(ip, "netns", "del", l.ns).CombinedOutput(); err != nil {
@@ -78,11 +55,11 @@ func newRealLab(t *testing.T, dir string) *realLab {
 // command prepares a command in the namespace.
 func (l *realLab) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	l.t.Helper()
-	path := findCommand(name)
+	path := pickettest.FindProgram(name)
 	if path == "" {
 		l.t.Fatalf("%s is not installed", name)
 	}
-	cmd := exec.CommandContext(ctx, findCommand("ip"), append([]string{"netns", "exec", l.ns, path}, args...)...)
+	cmd := exec.CommandContext(ctx, pickettest.FindProgram("ip"), append([]string{"netns", "exec", l.ns, path}, args...)...)
 	cmd.Dir = l.dir
 	return cmd
 }
@@ -106,7 +83,7 @@ func (l *realLab) serve(name string, args ...string) {
 	cmd := l.command(ctx, name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
-	log := new(syncBuffer)
+	log := new(pickettest.Output)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		l.t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/picket-dns/picket"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // The tests of this file start other people's name servers on loopback addresses
@@ -75,7 +76,7 @@ func TestRealSenders(t *testing.T) {
 			need(t, s.programs)
 			for file, pkg := range s.modules {
 				if found, _ := filepath.Glob(file); len(found) == 0 {
-					unavailable(t, fmt.Sprintf("%s is not there; it is in the Debian package %s", file, pkg))
+					pickettest.Unavailable(t, fmt.Sprintf("%s is not there; it is in the Debian package %s", file, pkg))
 				}
 			}
 			if s.backend != nil {
@@ -198,7 +199,7 @@ func (l *senderLab) command(ctx context.Context, args ...string) *exec.Cmd {
 	for i := range args {
 		args[i] = l.fill(args[i])
 	}
-	path := findCommand(args[0])
+	path := pickettest.FindProgram(args[0])
 	if args[0] == "coredns" {
 		path = coreDNS()
 	}
@@ -227,7 +228,7 @@ func (l *senderLab) serve(s *sender) (stop func()) {
 		l.write(name, l.fill(text))
 	}
 	cmd := l.command(context.Background(), slices.Clone(s.run)...)
-	log := new(syncBuffer)
+	log := new(pickettest.Output)
 	out := io.Writer(log)
 	if s.output != nil {
 		out = &lineCutter{each: func(line string) {

@@ -10,7 +10,6 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/duckdb"
 )
 
 // TestTransferRepeats: an IXFR, as NSD 4.6 sends it, adds what is there already, removes what is
@@ -72,11 +71,7 @@ func TestTransferRepeats(t *testing.T) {
 		return err == nil && strings.Contains(text, `"serial":3`)
 	})
 	c.stop()
-	s, err := duckdb.Open(t.Context(), duckdb.Options{Dir: c.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := c.store()
 	lives, changes := documentHistory(t, s, "moving")
 	wantLines(t, "lives", lives, []string{"moving.example. MX 10 mail.other.example. ", "moving.example. NS ns1.moving.example. ", "ns1.moving.example. A 127.0.0.1 ",
 		"www.moving.example. A 192.0.2.1  gone", "www.moving.example. A 192.0.2.2 "})

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"github.com/picket-dns/picket/internal/duckdb"
 )
 
 // The ways in that make their own content, and so are not in the matrix.
@@ -124,11 +122,7 @@ func TestGitHistory(t *testing.T) {
 	}
 	c.stop()
 
-	s, err := duckdb.Open(t.Context(), duckdb.Options{Dir: c.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := c.store()
 	list, err := s.Inputs(t.Context())
 	if err != nil || len(list) != 1 || list[0].Counts.Accepted != 5 {
 		t.Errorf("%+v, %v", list, err)

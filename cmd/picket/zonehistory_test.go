@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/picket-dns/picket"
-	"github.com/picket-dns/picket/internal/duckdb"
 )
 
 // zoneOf is a zone file of example.org. with a serial and further lines.
@@ -87,11 +86,7 @@ func TestDaemonZoneHistory(t *testing.T) {
 	send("net", strings.ReplaceAll(zoneOf(1, "a A 192.0.2.1"), "example.org", "example.net"))
 	c.stop()
 
-	store, err := duckdb.Open(t.Context(), duckdb.Options{Dir: c.path("data")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := c.store()
 	changes := func(source string) (list []picket.RecordChange, got []string) {
 		t.Helper()
 		list, _, err := store.Changes(t.Context(), picket.HistoryFilter{Source: source})

@@ -136,13 +136,14 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	}
 	defer c.Close()
 	have, err := schemaVersion(ctx, c)
+	if err == nil && have <= len(list) {
+		err = released(ctx, c, have)
+	}
 	switch {
 	case err != nil:
 		return err
 	case have > len(list):
 		return tooNew(have, len(list))
-	case released(ctx, c, have) != nil:
-		return released(ctx, c, have)
 	case have < len(list):
 		return fmt.Errorf("the store has schema version %d and this binary needs %d: start the daemon once, it migrates the store", have, len(list))
 	}

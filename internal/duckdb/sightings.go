@@ -43,7 +43,7 @@ type sightingDetail struct {
 	Logged int64  `json:"logged,omitempty"` // Unix seconds
 }
 
-// AppendSightings implements picket.IntakeKeeper.
+// AppendSightings implements picket.IntakeKeeper. What belongs to no delivery counts at once.
 func (s *Store) AppendSightings(ctx context.Context, at picket.Origin, rows []picket.Sighting) (err error) {
 	defer s.observe("append-sightings", time.Now(), &err)
 	if len(rows) == 0 {
@@ -64,13 +64,6 @@ func (s *Store) AppendSightings(ctx context.Context, at picket.Origin, rows []pi
 		return fmt.Errorf("append %d sightings: %w", len(rows), err)
 	}
 	return nil
-}
-
-// ObserveSightings stores what Picket itself has seen since the last call: rows
-// are additions to first, last and count. They belong to no delivery and count
-// at once.
-func (s *Store) ObserveSightings(ctx context.Context, rows []picket.Sighting) error {
-	return s.AppendSightings(ctx, picket.Origin{}, rows)
 }
 
 // nextSightingBatch numbers appends, in the order in which they are committed.

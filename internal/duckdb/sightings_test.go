@@ -102,7 +102,7 @@ func TestSightingsModel(t *testing.T) {
 					return next, nil
 				})
 			default:
-				err = s.ObserveSightings(t.Context(), list)
+				err = s.AppendSightings(t.Context(), picket.Origin{}, list)
 			}
 			if err != nil {
 				rt.Fatal(err)
@@ -138,7 +138,7 @@ func TestSightingsInterrupted(t *testing.T) {
 				s := openTest(t, t.TempDir())
 				observe := func() {
 					t.Helper()
-					if err := s.ObserveSightings(t.Context(), one); err != nil {
+					if err := s.AppendSightings(t.Context(), picket.Origin{}, one); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -213,7 +213,7 @@ func TestSightingRetain(t *testing.T) {
 		{at("old.example.", 100), at("renewed.example.", 100), at("undated.example.", 0)},
 		{at("new.example.", 300), at("renewed.example.", 300)},
 	} {
-		if err := s.ObserveSightings(t.Context(), list); err != nil {
+		if err := s.AppendSightings(t.Context(), picket.Origin{}, list); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.CompactSightings(t.Context()); err != nil {
@@ -343,7 +343,7 @@ func TestSightingsByData(t *testing.T) {
 		names = append(names, name+" 203.0.113.9")
 	}
 	importAll(t, s, many...)
-	if err := s.ObserveSightings(t.Context(), []picket.Sighting{seen("z.d.example.", "A", 1, 100, "192.0.2.1"), seen("old.d.example.", "A", 1, 2, "192.0.2.1", "203.0.113.77")}); err != nil {
+	if err := s.AppendSightings(t.Context(), picket.Origin{}, []picket.Sighting{seen("z.d.example.", "A", 1, 100, "192.0.2.1"), seen("old.d.example.", "A", 1, 2, "192.0.2.1", "203.0.113.77")}); err != nil {
 		t.Fatal(err)
 	}
 	net := func(p string) picket.SightingFilter { return picket.SightingFilter{Net: netip.MustParsePrefix(p)} }

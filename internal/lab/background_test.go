@@ -15,6 +15,7 @@ import (
 	"github.com/picket-dns/picket/internal/catalog"
 	"github.com/picket-dns/picket/internal/detect"
 	"github.com/picket-dns/picket/internal/dnsname"
+	"github.com/picket-dns/picket/internal/lab/judge"
 	"github.com/picket-dns/picket/internal/pipeline"
 )
 
@@ -257,7 +258,7 @@ func TestSlowGuessing(t *testing.T) {
 					at = append(at, slices.Min(first))
 				}
 			}
-			t.Logf("%2d resolvers, one guess in %4v: found %d of %d, queries to the first finding: p50 %d", resolvers, interval, found, seeds, quantile(at, 0.5))
+			t.Logf("%2d resolvers, one guess in %4v: found %d of %d, queries to the first finding: p50 %d", resolvers, interval, found, seeds, judge.Quantile(at, 0.5))
 			if resolvers == 1 && interval <= 10*time.Second && found != seeds {
 				t.Errorf("guesses through one resolver, one in %v, were not found", interval)
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/picket-dns/picket/internal/input"
 	"github.com/picket-dns/picket/internal/input/decode"
 	"github.com/picket-dns/picket/internal/input/query"
+	"github.com/picket-dns/picket/internal/lab/judge"
 	"github.com/picket-dns/picket/internal/pickettest"
 	"github.com/picket-dns/picket/internal/pipeline"
 )
@@ -310,7 +310,7 @@ func kinds(all []*picket.Finding) string {
 }
 
 func (y *tally) report(t *testing.T) {
-	lo, hi := wilson(y.found, y.recon)
+	lo, hi := judge.Share{K: y.found, N: y.recon}.Interval()
 	t.Logf("recon runs found in their class: %d of %d (95%% %.2f-%.2f), hard ones %d of %d", y.found, y.recon, lo, hi, y.hardFound, y.hard)
 	t.Logf("benign runs without a finding: %d of %d; floods told as floods: %d of %d", y.benignRight, y.benign, y.floodRight, y.flood)
 	var names []string
@@ -321,27 +321,8 @@ func (y *tally) report(t *testing.T) {
 	var all []int64
 	for _, name := range names {
 		n := y.byTechnique[name]
-		t.Logf("%-20s %d of %d, queries to the first finding: p50 %d, p95 %d", name, n[0], n[1], quantile(y.at[name], 0.5), quantile(y.at[name], 0.95))
+		t.Logf("%-20s %d of %d, queries to the first finding: p50 %d, p95 %d", name, n[0], n[1], judge.Quantile(y.at[name], 0.5), judge.Quantile(y.at[name], 0.95))
 		all = append(all, y.at[name]...)
 	}
-	t.Logf("%-20s queries to the first finding: p50 %d, p95 %d", "all", quantile(all, 0.5), quantile(all, 0.95))
-}
-
-// wilson is the score interval of k successes in n (Wilson 1927), at 95 %.
-func wilson(k, n int) (lo, hi float64) {
-	if n == 0 {
-		return 0, 1
-	}
-	const z = 1.96
-	p, m := float64(k)/float64(n), float64(n)
-	c, r := p+z*z/(2*m), z*math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return (c - r) / (1 + z*z/m), (c + r) / (1 + z*z/m)
-}
-
-func quantile(x []int64, q float64) int64 {
-	if len(x) == 0 {
-		return 0
-	}
-	x = slices.Sorted(slices.Values(x))
-	return x[max(int(math.Ceil(q*float64(len(x))))-1, 0)]
+	t.Logf("%-20s queries to the first finding: p50 %d, p95 %d", "all", judge.Quantile(all, 0.5), judge.Quantile(all, 0.95))
 }

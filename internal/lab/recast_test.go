@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/dnsname"
 	"github.com/picket-dns/picket/internal/lab"
-	"github.com/picket-dns/picket/internal/masterfile"
 	"github.com/picket-dns/picket/internal/pickettest"
 )
 
@@ -178,31 +176,11 @@ func TestRecastWarm(t *testing.T) {
 	}
 }
 
-// records tells the owners and types of a zone file.
-type records struct {
-	masterfile.Handler
-	yield func([]byte, uint16) bool
-}
-
-func (r records) Record(rec masterfile.Record) error { r.yield(rec.Owner, rec.Type); return nil }
-func (records) Directive(string, []byte)             {}
-func (records) Problem(masterfile.Problem)           {}
-
 // zoneFrom is a zone of the shared samples that answers.
 func zoneFrom(t *testing.T, apex string) *lab.Zone {
 	t.Helper()
 	z := &lab.Zone{Apex: dnsname.MustParse(apex), TTL: 300, NegativeTTL: 300, Servers: []netip.Addr{netip.MustParseAddr("10.53.0.1"), netip.MustParseAddr("10.53.0.2")}}
-	f, err := os.Open(pickettest.Shared(t, "recon", "zones", apex+".zone"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z.AddRecords(func(yield func([]byte, uint16) bool) {
-		r := masterfile.Reader{Budget: 1 << 20}
-		if err := r.Read(f, f.Name(), z.Apex, records{yield: yield}); err != nil {
-			t.Error(err)
-		}
-	})
+	z.AddRecords(pickettest.ZoneFileRecords(t, apex))
 	if err := z.Seal(); err != nil {
 		t.Fatal(err)
 	}

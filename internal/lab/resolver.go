@@ -48,8 +48,8 @@ type Resolver struct {
 	Clients float64
 }
 
-// stamp fills in what of a query depends on the resolver alone.
-func (r *Resolver) stamp(rnd *rand.Rand, q *picket.Query) {
+// Stamp fills in what of a query depends on the resolver alone: address, flags, transport.
+func (r *Resolver) Stamp(rnd *rand.Rand, q *picket.Query) {
 	q.Client = r.Addr
 	q.ClientPort = uint16(1024 + rnd.Uint32N(64512))
 	q.Class = 1
@@ -72,9 +72,6 @@ func (r *Resolver) stamp(rnd *rand.Rand, q *picket.Query) {
 		q.Transport = picket.TransportTCP
 	}
 }
-
-// Stamp fills in what of a query depends on the resolver alone: address, flags, transport.
-func (r *Resolver) Stamp(rnd *rand.Rand, q *picket.Query) { r.stamp(rnd, q) }
 
 // Cache is what one resolver remembers of one zone. It is a bounded table of
 // hashes: what does not fit is forgotten.
@@ -154,7 +151,7 @@ func (r *Resolver) Ask(now int64, z *Zone, c *Cache, rnd *rand.Rand, name []byte
 
 // send sends one query and keeps what its response says.
 func (r *Resolver) send(now int64, z *Zone, c *Cache, rnd *rand.Rand, q *picket.Query, hash uint64, out *Outbox) (done int64, rcode picket.Rcode) {
-	r.stamp(rnd, q)
+	r.Stamp(rnd, q)
 	q.Time = now
 	q.Server = z.Servers[rnd.IntN(len(z.Servers))]
 	z.Respond(q)

@@ -1,20 +1,17 @@
 package pickettest
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,72 +27,15 @@ type NameServer struct {
 
 	t    testing.TB
 	cmd  *exec.Cmd
-	log  *outputBuffer
+	log  *Output
 	text func(serial int) string // of its zone
-}
-
-// outputBuffer takes what a program says while others read it.
-type outputBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *outputBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// String is what came so far.
-func (b *outputBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// Program finds a program of a Debian package, or skips the test; in CI it fails.
-func Program(t testing.TB, name, pkg string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if path, err := exec.LookPath(p); err == nil {
-			return path
-		}
-	}
-	why := fmt.Sprintf("%s is not installed; it is in the Debian package %s", name, pkg)
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip("skipped: " + why)
-	return ""
-}
-
-// FreeAddr is a loopback address whose port is free for UDP and TCP, and the port.
-func FreeAddr(t testing.TB) (addr, port string) {
-	t.Helper()
-	for range 50 {
-		c, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := c.Addr().String()
-		p, err := net.ListenPacket("udp", addr)
-		c.Close()
-		if err == nil {
-			p.Close()
-			_, port, _ := net.SplitHostPort(addr)
-			return addr, port
-		}
-	}
-	t.Fatal("no free port")
-	return "", ""
 }
 
 // RunNameServer starts a server in a folder, and waits until it answers at addr for
 // the zone's SOA.
 func RunNameServer(t testing.TB, zone, dir, addr, path string, args ...string) *NameServer {
 	t.Helper()
-	s := &NameServer{Dir: dir, Addr: addr, t: t, cmd: exec.Command(path, args...), log: new(outputBuffer)}
+	s := &NameServer{Dir: dir, Addr: addr, t: t, cmd: exec.Command(path, args...), log: new(Output)}
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 type SightingStore interface {
 	picket.IntakeKeeper
 	picket.SightingQuerier
-	ObserveSightings(ctx context.Context, rows []picket.Sighting) error
 	ImportSightings(ctx context.Context, next func() ([]picket.Sighting, error)) (int64, error)
 	CompactSightings(ctx context.Context) error
 }
@@ -118,7 +117,7 @@ func openSightingInput[S SightingStore](t *testing.T, s S) uint32 {
 
 func observe[S SightingStore](t *testing.T, s S, list []picket.Sighting) {
 	t.Helper()
-	if err := s.ObserveSightings(t.Context(), list); err != nil {
+	if err := s.AppendSightings(t.Context(), picket.Origin{}, list); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/picket-dns/picket"
 	"github.com/picket-dns/picket/internal/input/decode"
+	"github.com/picket-dns/picket/internal/pickettest"
 )
 
 // liveZone is served by the test's own named.
@@ -143,36 +144,18 @@ func portless(t *testing.T, list []string) (out []string) {
 // program finds a program; without it the test is skipped, but in CI it fails.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	for _, path := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(path); err == nil {
-			return found
-		}
+	path := pickettest.FindProgram(name)
+	if path == "" {
+		pickettest.Unavailable(t, name+" is not installed")
 	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed (BIND 9 is wanted)", name)
-	return ""
+	return path
 }
 
 // freePort returns a port free for UDP and TCP.
-func freePort(t *testing.T) int {
+func freePort(t *testing.T) string {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", l.Addr().String())
-		_ = l.Close()
-		if err == nil {
-			_ = u.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
+	_, port := pickettest.FreeAddr(t)
+	return port
 }
 
 // startNamed runs named until it serves; stop ends it and waits.

@@ -175,7 +175,7 @@ func TestDnsdistLive(t *testing.T) {
 }
 
 // startDist runs dnsdist until it serves; stop ends it and waits.
-func startDist(t *testing.T, dist, config string, port int) (stop func()) {
+func startDist(t *testing.T, dist, config, port string) (stop func()) {
 	t.Helper()
 	var log strings.Builder
 	cmd := exec.Command(dist, "--supervised", "--disable-syslog", "-C", config)
@@ -193,7 +193,7 @@ func startDist(t *testing.T, dist, config string, port int) (stop func()) {
 	}
 	t.Cleanup(stop)
 	for range 100 {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			_ = c.Close()
 			return stop
 		}

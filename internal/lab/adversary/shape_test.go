@@ -19,7 +19,6 @@ import (
 	"github.com/picket-dns/picket/internal/input/query"
 	"github.com/picket-dns/picket/internal/lab"
 	"github.com/picket-dns/picket/internal/lab/adversary"
-	"github.com/picket-dns/picket/internal/masterfile"
 	"github.com/picket-dns/picket/internal/pickettest"
 )
 
@@ -46,32 +45,12 @@ func captured(t *testing.T, id string) adversary.Shape {
 	return adversary.ShapeOf(s)
 }
 
-// fileRecords hands the owners and types of a master file to lab.Zone.AddRecords.
-type fileRecords struct {
-	masterfile.Handler
-	yield func([]byte, uint16) bool
-}
-
-func (r fileRecords) Record(rec masterfile.Record) error { r.yield(rec.Owner, rec.Type); return nil }
-func (fileRecords) Directive(string, []byte)             {}
-func (fileRecords) Problem(masterfile.Problem)           {}
-
 // captureWorld is the zone that a capture was made in, as far as its tools see it.
 func captureWorld(t *testing.T, apex string, signing lab.Signing) *lab.World {
 	t.Helper()
 	z := &lab.Zone{Apex: dnsname.MustParse(apex), Signing: signing, TTL: 300, NegativeTTL: 300, Servers: []netip.Addr{netip.MustParseAddr("10.53.0.1"), netip.MustParseAddr("10.53.0.2")},
 		OpenTransfer: apex == "corp-a.example"}
-	f, err := os.Open(pickettest.Shared(t, "recon", "zones", apex+".zone"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z.AddRecords(func(yield func([]byte, uint16) bool) {
-		r := masterfile.Reader{Budget: 1 << 20}
-		if err := r.Read(f, f.Name(), z.Apex, fileRecords{yield: yield}); err != nil {
-			t.Error(err)
-		}
-	})
+	z.AddRecords(pickettest.ZoneFileRecords(t, apex))
 	for i := range z.Owners {
 		o := &z.Owners[i]
 		switch name := dnsname.Text(o.Name); {

@@ -122,10 +122,8 @@ func attack(tool adversary.Tool, path, zone, list, rate string, change func(o *a
 // possible says whether a tool can work on a path and a zone at all.
 func possible(t *adversary.Tool, path, zone string) bool {
 	switch {
-	case t.Needs.Direct && path != "direct" && path != "1,000 sources":
-		return false
-	case t.Needs.Direct && path == "1,000 sources":
-		return false // a survey of a few questions has no use for them
+	case t.Needs.Direct && path != "direct":
+		return false // and a few questions have no use for many sources
 	case t.Needs.Reverse:
 		return zone == "unsigned"
 	case t.Needs.Signing == lab.NSEC:
@@ -156,23 +154,13 @@ func (s *Size) tools() (list []Plan) {
 	return list
 }
 
-// byName returns a tool.
-func byName(name string) (adversary.Tool, bool) {
-	for _, t := range adversary.Tools() {
-		if t.Name == name {
-			return t, true
-		}
-	}
-	return adversary.Tool{}, false
-}
-
 // guesser is the tool that stands for all that guess where lists and rates are
 // varied: it has no opening that would give it away.
 const guesser = "massdns"
 
 func (s *Size) lists() (list []Plan) {
 	for _, k := range []adversary.Knowledge{adversary.KnowsDefault, adversary.KnowsLarge, adversary.KnowsShuffled, adversary.KnowsPermutation, adversary.KnowsPassiveDNS, adversary.KnowsCT, adversary.KnowsHits} {
-		t, ok := byName(guesser)
+		t, ok := adversary.Find(guesser)
 		if !ok || !s.wanted(t.Name) {
 			return nil
 		}
@@ -201,7 +189,7 @@ func class(k adversary.Knowledge) string {
 
 func (s *Size) rates() (list []Plan) {
 	for _, k := range []adversary.Knowledge{adversary.KnowsShuffled, adversary.KnowsPassiveDNS} {
-		t, ok := byName(guesser)
+		t, ok := adversary.Find(guesser)
 		if !ok || !s.wanted(t.Name) {
 			return nil
 		}
@@ -445,16 +433,14 @@ func (s *Size) Single(c Cell, seed uint64) (Plan, error) {
 			return p, nil
 		}
 	}
-	for _, t := range slices.Concat(adversary.Tools(), adversary.Evaders()) {
-		if t.Name == c.Tool {
-			k, err := knowledge(c.List)
-			if err != nil {
-				return Plan{}, err
-			}
-			p := attack(t, c.Path, c.Zone, c.List, c.Rate, func(o *adversary.Options) { o.List = k })
-			p.Seed, p.Size = seed, s
-			return p, nil
+	if t, ok := adversary.Find(c.Tool); ok {
+		k, err := knowledge(c.List)
+		if err != nil {
+			return Plan{}, err
 		}
+		p := attack(t, c.Path, c.Zone, c.List, c.Rate, func(o *adversary.Options) { o.List = k })
+		p.Seed, p.Size = seed, s
+		return p, nil
 	}
 	return Plan{}, fmt.Errorf("no tool, evader or storm is called %q: want one of %s", c.Tool, strings.Join(Tools(), ", "))
 }
